@@ -1,0 +1,93 @@
+"""What the command lines print, and the one place where errors become messages and exit codes.
+
+Progress and messages go to standard error, results to standard output, so that pipes stay clean. Standard
+library only: the runner's fast path prints through here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from frostline.errors import FrostlineError
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Hush `say`; results and errors are still printed."""
+    global _quiet
+    _quiet = quiet
+
+
+def say(text: str) -> None:
+    """Print a line of progress to standard error."""
+    if not _quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def out(text: str) -> None:
+    """Print a line of the result to standard output."""
+    print(text, flush=True)
+
+
+def paint(text: str, colour: str) -> str:
+    """`text` in a colour (red, green, yellow, blue, dim, bold) when standard error is a terminal that shows it."""
+    codes = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{codes[colour]}m{text}\x1b[0m"
+
+
+def report_error(error: FrostlineError) -> int:
+    """Print an error as what, where and fix; return its exit code."""
+    print(f"{paint('error', 'red')}: {error.message}", file=sys.stderr)
+    if error.where:
+        print(f"  where: {error.where}", file=sys.stderr)
+    if error.fix:
+        print(f"  fix:   {error.fix}", file=sys.stderr)
+    sys.stderr.flush()
+    return error.exit_code
+
+
+def run_command(function: Callable[[], object]) -> NoReturn:
+    """Run a command line's function and leave the process with the right exit code.
+
+    FrostlineError gives its own code, Ctrl-C 130, a closed pipe 0. Anything else is a fault of ours or of the
+    machine: one line says so, the traceback is shown only when FROSTLINE_DEBUG is set.
+    """
+    try:
+        function()
+        sys.stdout.flush()
+        code = EXIT_DONE
+    except FrostlineError as error:
+        code = report_error(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_DONE
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AssertionError) as error:
+        code = _report_unexpected(error)
+    sys.exit(code)
+
+
+def _report_unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and error.strerror:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"{paint('error', 'red')}: {error.strerror}{place}", file=sys.stderr)
+    else:
+        print(f"{paint('error', 'red')}: unexpected {type(error).__name__}: {error}", file=sys.stderr)
+        print("  fix:   set FROSTLINE_DEBUG=1 to see the traceback, and report it with the command.", file=sys.stderr)
+    if os.environ.get("FROSTLINE_DEBUG"):
+        traceback.print_exception(error)
+    return EXIT_FAILED

@@ -1,0 +1,111 @@
+"""Durable writes: a reader sees the old content or the new one, never half of it. Standard library only.
+
+Everything goes to a temporary name beside its destination, is flushed to the disk, and takes its name by rename.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def write_bytes_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path`; parents are made. Raises OSError, with the old content still in place."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write UTF-8 text with "\\n" line ends to `path`, as `write_bytes_atomic` does."""
+    write_bytes_atomic(path, text.encode())
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Write JSON for people and diffs: sorted keys, two spaces, a newline at the end."""
+    write_text_atomic(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what is written there becomes `path` when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_name(path)
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, path)  # noqa: PTH105  (os.replace is what the fault tests make fail)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_to_disk(path.parent)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary directory beside `path`; it becomes `path` when the block succeeds.
+
+    What stood at `path` is moved aside first and removed last, so a crash in between leaves one whole copy:
+    the old one under its temporary name, or the new one in place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_name(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                _flush_to_disk(file)
+        replace_directory(temporary, path)
+    except BaseException:
+        remove_tree(temporary)
+        raise
+
+
+def replace_directory(new: Path, path: Path) -> None:
+    """Put the directory `new` in the place of `path`, whatever is there."""
+    old = None
+    if path.is_symlink() or path.exists():
+        old = _temporary_name(path)
+        os.replace(path, old)  # noqa: PTH105
+    try:
+        os.replace(new, path)  # noqa: PTH105
+    except BaseException:
+        if old is not None:
+            os.replace(old, path)  # noqa: PTH105
+        raise
+    _flush_to_disk(path.parent)
+    if old is not None:
+        remove_tree(old)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, link or directory if it is there; read-only entries too. A link's target is left alone."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    elif path.is_dir():
+        _make_writable(path)
+        shutil.rmtree(path, ignore_errors=False)
+
+
+def _make_writable(directory: Path) -> None:
+    for folder, _, _ in os.walk(directory):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            os.chmod(folder, 0o755)  # noqa: PTH101
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
