@@ -1,0 +1,3 @@
+"""The components of a pipeline: what reads an embedding and annotates docs."""
+
+from __future__ import annotations

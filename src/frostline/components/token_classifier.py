@@ -1,0 +1,154 @@
+"""One label per token and label set, by a softmax over each set: the common ground of tagger and morphologizer.
+
+The scores of all sets lie side by side in one matrix, so a batch is one matrix product however many sets there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from thinc.api import Model
+from torch import Tensor
+
+from frostline.errors import ConfigError, ModelFileError
+from frostline.layers import token_head
+from frostline.tokens import Doc, Example, StringColumn
+
+_MISSING = -1
+
+
+class TokenClassifier:
+    """Predicts one or more columns of the doc, each a label per token.
+
+    Args:
+        name: of the component.
+        model: docs -> (n_tokens, n_labels of all columns), not normalised.
+        columns: the doc's columns that it learns and writes, such as ("xpos",).
+    """
+
+    def __init__(self, name: str, model: Model[list[Doc], Tensor], columns: tuple[str, ...]) -> None:
+        self.name = name
+        self.model = model
+        self.columns = columns
+        self.labels: dict[str, tuple[str, ...]] = {}
+        self._numbers: dict[str, dict[str, int]] = {}
+
+    def initialize(self, references: Iterable[Doc], *, width: int, seed: int) -> None:
+        """See `Component.initialize`; labels are sorted, so their order does not depend on the corpus's."""
+        found: dict[str, set[str]] = {column: set() for column in self.columns}
+        for doc in references:
+            for column in self.columns:
+                values = doc.column(column)
+                if values is not None:
+                    found[column].update(value for value in values.unique() if value is not None)
+        empty = [column for column in self.columns if not found[column]]
+        if empty:
+            raise ConfigError(
+                f"The component '{self.name}' learns {' and '.join(self.columns)}, "
+                f"but no token of the training corpus has {' or '.join(empty)}.",
+                where=f"components.{self.name}",
+                fix="Train on a corpus with this annotation, or leave the component out of pipeline.components.",
+            )
+        self._set_labels({column: tuple(sorted(found[column])) for column in self.columns})
+        self._build(width, seed)
+
+    def restore(self, state: dict[str, Any], *, width: int) -> None:
+        """See `Component.restore`."""
+        labels = state.get("labels")
+        if not isinstance(labels, dict) or sorted(labels) != sorted(self.columns):
+            raise ModelFileError(
+                f"The state of '{self.name}' should hold labels for {', '.join(self.columns)}.",
+                fix="The model folder was changed or belongs to another component; train or fetch it again.",
+            )
+        self._set_labels({column: tuple(labels[column]) for column in self.columns})
+        self._build(width, seed=0)
+
+    def state(self) -> dict[str, Any]:
+        """See `Component.state`."""
+        return {"labels": {column: list(labels) for column, labels in self.labels.items()}}
+
+    def count_targets(self, examples: Sequence[Example]) -> dict[str, int]:
+        """The tokens with a known label, per column."""
+        return {column: int((self._targets(examples, column) != _MISSING).sum()) for column in self.columns}
+
+    def update(self, examples: Sequence[Example], *, n_targets: Mapping[str, int], dropout: float) -> float:
+        """See `Component.update`; the loss is the sum over the columns of the mean cross-entropy."""
+        docs = [example.predicted for example in examples]
+        if not any(len(doc) for doc in docs) or not any(n_targets.values()):
+            return 0.0
+        token_head.set_dropout(self.model, dropout)
+        scores, backprop = self.model(docs, is_train=True)
+        gradient = torch.empty_like(scores, requires_grad=False)
+        loss = 0.0
+        for column, block in self._blocks().items():
+            targets = torch.from_numpy(self._targets(examples, column)).to(scores.device)
+            loss += _cross_entropy(scores[:, block], targets, max(1, n_targets[column]), out=gradient[:, block])
+        backprop(gradient)
+        return loss
+
+    def predict(self, docs: Sequence[Doc]) -> dict[str, np.ndarray]:
+        """The number of the best label per column, (n_tokens,) int32."""
+        if not any(len(doc) for doc in docs):
+            return {column: np.zeros(0, dtype=np.int32) for column in self.columns}
+        scores = self.model.predict(docs)
+        return {
+            column: scores[:, block].argmax(dim=1).to(torch.int32).cpu().numpy() for column, block in self._blocks().items()
+        }
+
+    def set_annotations(self, docs: Sequence[Doc], scores: dict[str, np.ndarray]) -> None:
+        """Write the best labels to the docs' columns."""
+        for column, best in scores.items():
+            start = 0
+            for doc in docs:
+                doc.set_column(column, StringColumn(best[start : start + len(doc)], self.labels[column]))
+                start += len(doc)
+
+    def _set_labels(self, labels: dict[str, tuple[str, ...]]) -> None:
+        self.labels = labels
+        self._numbers = {column: {label: number for number, label in enumerate(names)} for column, names in labels.items()}
+
+    def _build(self, width: int, seed: int) -> None:
+        n_labels = sum(map(len, self.labels.values()))
+        for node in self.model.walk():
+            if node.name == "token_head":
+                token_head.build(node, width=width, n_labels=n_labels, seed=seed)
+
+    def _blocks(self) -> dict[str, slice]:
+        """Where each column's scores stand in the matrix."""
+        blocks, start = {}, 0
+        for column in self.columns:
+            blocks[column] = slice(start, start + len(self.labels[column]))
+            start += len(self.labels[column])
+        return blocks
+
+    def _targets(self, examples: Sequence[Example], column: str) -> np.ndarray:
+        """The label's number per predicted token, (n_tokens,) int64; -1 where missing or not known as a label."""
+        numbers = self._numbers[column]
+        parts = []
+        for example in examples:
+            aligned = example.aligned(column)
+            of_table = np.array([numbers.get(label, _MISSING) for label in aligned.table] + [_MISSING], dtype=np.int64)
+            parts.append(of_table[aligned.codes])  # code -1 (missing) reads the last entry
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def _cross_entropy(scores: Tensor, targets: Tensor, n_targets: int, *, out: Tensor) -> float:
+    """Softmax cross-entropy, summed over the tokens with a target and divided by `n_targets`.
+
+    Args:
+        scores: (n_tokens, n_labels) float32. targets: (n_tokens,) int64, -1 where there is none.
+        out: (n_tokens, n_labels) float32, gets the gradient by `scores`.
+    """
+    with torch.no_grad():
+        log_probs = torch.log_softmax(scores, dim=1)
+        known = targets >= 0
+        rows = known.nonzero().squeeze(1)
+        labels = targets[rows]
+        loss = -log_probs[rows, labels].sum().item() / n_targets
+        out.copy_(log_probs.exp())
+        out[rows, labels] -= 1.0
+        out.mul_(known.unsqueeze(1) / n_targets)
+    return float(loss)

@@ -1,0 +1,187 @@
+"""A publisher's output for one batch of docs, and the way back.
+
+`Activations` holds the numbers per piece; a `View` is one pooled reading of them, computed once however many
+components read it, with one gradient buffer into which they all add. Whoever made the activations calls
+`backward`, once, when every reader has added its part.
+
+`Published` is what a doc carries: the newest activations, and those of the training step in progress. A prediction
+replaces the first and can't touch the second, so predicting in the middle of a step never costs the step its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from frostline.embedding.pooling import pool
+from frostline.tokens import Doc
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """One layer of one batch, pooled to tokens.
+
+    values: (n_tokens, width) float32, cut off from the graph; `requires_grad` says that a gradient is wanted.
+    """
+
+    values: Tensor
+    output: Tensor | None = None  # the same numbers, still in the publisher's graph; None without a way back
+    gradient: Tensor | None = None  # (n_tokens, width), the sum of what the readers added
+
+    def add_gradient(self, gradient: Tensor, *, factor: float = 1.0) -> None:
+        """Add `factor * gradient`, (n_tokens, width), to what flows back; nothing when the view is a constant."""
+        if self.output is None or factor == 0.0:
+            return
+        if self.gradient is None:
+            self.gradient = gradient * factor if factor != 1.0 else gradient.clone()
+        else:
+            self.gradient.add_(gradient, alpha=factor)
+
+
+@dataclass(slots=True, eq=False)
+class Activations:
+    """What a publisher computed for a batch of docs.
+
+    Args:
+        docs: the batch; kept, so that its identity stays unique as long as the activations live.
+        pieces: (n_layers, n_pieces, width) float32; part of a graph when there is a way back.
+        n_pieces_of_token: (n_tokens,) of the whole batch.
+        layers: the encoder's layers that `pieces` holds, as numbers of hidden states.
+        n_all_layers: how many hidden states the encoder has, so that -1 and n_all_layers - 1 are one layer.
+    """
+
+    docs: tuple[Doc, ...]
+    pieces: Tensor
+    n_pieces_of_token: Tensor
+    layers: tuple[int, ...]
+    n_all_layers: int
+    views: dict[tuple[int, str], View] = field(default_factory=dict)
+
+    @property
+    def has_way_back(self) -> bool:
+        """Whether a gradient can flow to the publisher."""
+        return self.pieces.requires_grad
+
+    def view(self, layer: int, pooling: str) -> View:
+        """One layer pooled to tokens, computed at the first call.
+
+        Raises:
+            KeyError: the publisher did not compute this layer.
+        """
+        layer = layer % self.n_all_layers
+        key = (layer, pooling)
+        if key not in self.views:
+            of_layer = self.pieces[self.layers.index(layer)]
+            with torch.set_grad_enabled(self.has_way_back):
+                output = pool(of_layer, self.n_pieces_of_token, mode=pooling)
+            values = output.detach()
+            if self.has_way_back:
+                self.views[key] = View(values=values.requires_grad_(), output=output)
+            else:
+                self.views[key] = View(values=values)
+        return self.views[key]
+
+    def backward(self) -> bool:
+        """Send the gradients that the readers added through the publisher, once; False when there is none."""
+        pairs = [(view.output, view.gradient) for view in self.views.values() if view.gradient is not None]
+        for view in self.views.values():
+            view.output = view.gradient = None
+        if not pairs:
+            return False
+        torch.autograd.backward([output for output, _ in pairs], [gradient for _, gradient in pairs])
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A doc's part of a batch's activations: its tokens are `start` to `end` of the batch's."""
+
+    activations: Activations
+    index: int
+    start: int
+    end: int
+
+    def tokens(self, layer: int = -1, pooling: str = "mean") -> Tensor:
+        """(n_tokens, width) float32 of this doc, without a graph."""
+        return self.activations.view(layer, pooling).values[self.start : self.end].detach()
+
+
+@dataclass(slots=True)
+class Published:
+    """What a doc knows of one publisher: see the module's docstring."""
+
+    latest: Share | None = None
+    in_step: Share | None = None
+
+    def tokens(self, layer: int = -1, pooling: str = "mean") -> Tensor:
+        """The newest activations of the doc's tokens, (n_tokens, width) float32."""
+        if self.latest is None:
+            raise LookupError("The activations of this doc were released.")
+        return self.latest.tokens(layer, pooling)
+
+
+def annotate(docs: Sequence[Doc], name: str, activations: Activations, *, in_step: bool) -> None:
+    """Write each doc's share of `activations` to `doc.activations[name]`.
+
+    Args:
+        in_step: the activations belong to the training step in progress; a prediction says False, and leaves those
+            of the step alone.
+    """
+    start = 0
+    for index, doc in enumerate(docs):
+        share = Share(activations, index, start, start + len(doc))
+        start += len(doc)
+        published = doc.activations.setdefault(name, Published())
+        published.latest = share
+        if in_step:
+            published.in_step = share
+
+
+def release(docs: Sequence[Doc], name: str, *, in_step: bool) -> None:
+    """Forget what a step (or, with `in_step=False`, everything) left on the docs, so that its memory can go."""
+    for doc in docs:
+        published = doc.activations.get(name)
+        if published is None:
+            continue
+        if not in_step:
+            del doc.activations[name]
+            continue
+        if published.latest is published.in_step:
+            published.latest = None
+        published.in_step = None
+        if published.latest is None:
+            del doc.activations[name]
+
+
+def gather(shares: Sequence[Share], layer: int, pooling: str) -> tuple[Tensor, Callable[[Tensor, float], None]]:
+    """Read the docs' shares as one matrix, with the way back to each.
+
+    Returns:
+        (n_tokens, width) in the order of `shares`, and `add_gradient(gradient, factor)`. When the shares are one
+        whole batch in its own order this is that batch's view itself, bit for bit and without a copy.
+    """
+    first = shares[0].activations
+    whole = len(shares) == len(first.docs) and all(
+        share.activations is first and share.index == index for index, share in enumerate(shares)
+    )
+    if whole:
+        view = first.view(layer, pooling)
+        return view.values, lambda gradient, factor: view.add_gradient(gradient, factor=factor)
+    views = [share.activations.view(layer, pooling) for share in shares]
+    with torch.no_grad():
+        values = torch.cat([view.values[share.start : share.end] for view, share in zip(views, shares, strict=True)])
+    wanted = any(view.values.requires_grad for view in views)
+
+    def add_gradient(gradient: Tensor, factor: float) -> None:
+        row = 0
+        for view, share in zip(views, shares, strict=True):
+            n_tokens = share.end - share.start
+            spread = torch.zeros_like(view.values)
+            spread[share.start : share.end] = gradient[row : row + n_tokens]
+            view.add_gradient(spread, factor=factor)
+            row += n_tokens
+
+    return values.requires_grad_(wanted), add_gradient

@@ -1,0 +1,94 @@
+"""The component that computes the shared embedding, once per batch, for everybody who reads it.
+
+In a training step the pipeline opens a batch with `publishing`; the readers find its activations by the identity of
+the docs, and when they have sent their gradients back the pipeline, not the last reader, runs the one backward pass.
+A prediction opens its own batch beside it. What is open is closed on the way out, exceptions included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from thinc.api import Model
+
+from frostline.embedding.activations import Activations, annotate, release
+from frostline.embedding.transformer import Transformer, transformer_of
+from frostline.tokens import Doc
+
+
+class Reader(Protocol):
+    """A layer that reads a publisher's activations."""
+
+    layer: int
+
+    @property
+    def wants_gradient(self) -> bool:
+        """Whether the reader ever sends a gradient back."""
+
+
+class Publisher:
+    """One shared transformer of a pipeline.
+
+    Args:
+        name: of the component; `doc.activations[name]` is where annotating components find its output.
+        model: made by `frostline.Transformer.v1`.
+    """
+
+    def __init__(self, name: str, model: Model[list[Doc], Activations]) -> None:
+        self.name = name
+        self.model = model
+        self.readers: list[Reader] = []
+        self._open: dict[tuple[bool, tuple[int, ...]], Activations] = {}
+
+    @property
+    def transformer(self) -> Transformer:
+        """The encoder and its tokenizer."""
+        return transformer_of(self.model)
+
+    def wire(self, readers: Sequence[Reader]) -> None:
+        """Make these the publisher's readers; it computes their layers and the last one."""
+        self.readers = list(readers)
+        self.transformer.layers = tuple(sorted({-1} | {reader.layer for reader in readers}))
+
+    @contextmanager
+    def publishing(
+        self, docs: Sequence[Doc], *, is_train: bool, annotating: bool, keep: bool = False
+    ) -> Iterator[Activations]:
+        """Compute the activations of a batch and let the readers find them for the time of the block.
+
+        Args:
+            is_train: whether a backward pass may follow.
+            annotating: write them to `doc.activations[self.name]` too.
+            keep: leave them there after the block; a step's never stay.
+        """
+        wants_gradient = is_train and any(reader.wants_gradient for reader in self.readers)
+        activations = self.transformer.compute(docs, is_train=is_train, wants_gradient=wants_gradient)
+        key = (is_train, _identity(docs))
+        outer = self._open.get(key)
+        self._open[key] = activations
+        if annotating:
+            annotate(docs, self.name, activations, in_step=is_train)
+        try:
+            yield activations
+        finally:
+            if outer is None:
+                del self._open[key]
+            else:
+                self._open[key] = outer
+            if annotating and (is_train or not keep):
+                release(docs, self.name, in_step=is_train)
+
+    def find(self, docs: Sequence[Doc], *, is_train: bool) -> Activations | None:
+        """The open activations of just this batch, in this order; None when it is not open."""
+        return self._open.get((is_train, _identity(docs)))
+
+    def state(self) -> dict[str, Any]:
+        """Nothing but weights and settings makes a publisher."""
+        return {}
+
+
+def _identity(docs: Sequence[Doc]) -> tuple[int, ...]:
+    """Identity of a batch is identity of its docs; activations hold on to theirs, so no id is used twice."""
+    return tuple(map(id, docs))

@@ -1,0 +1,205 @@
+"""A Hugging Face encoder as a Thinc layer: docs in, activations of their pieces out.
+
+The layer is made without weights; `load` brings them, from the configured source before training or from the
+model's own folder afterwards, so a saved model never needs the place its encoder came from. A frozen encoder reads
+its numbers from a store, made by `frostline embed`, or from a private cache, where they are; the numbers are the
+same, bit for bit, wherever they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from thinc.api import Model
+from torch import Tensor
+
+from frostline.config import registry
+from frostline.embedding.activations import Activations
+from frostline.embedding.encoder import Encoder
+from frostline.embedding.pieces import Pieces, PieceTable
+from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
+from frostline.embedding.windows import plan_windows
+from frostline.errors import ConfigError
+from frostline.layers.modes import Mode, mode_of
+from frostline.tokens import Doc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformerSettings:
+    """What a config says of an encoder; the meaning of each key is in `build_transformer`."""
+
+    source: str
+    precision: str
+    window: int
+    stride: int
+    max_batch_pieces: int
+    tokenizer_settings: dict[str, Any]
+    transformer_settings: dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Transformer:
+    """An encoder with its tokenizer's table and the places where frozen activations may lie."""
+
+    settings: TransformerSettings
+    encoder: Encoder | None = None
+    table: PieceTable | None = None
+    layers: tuple[int, ...] = (-1,)  # that readers ask for
+    stores: list[ActivationStore | ActivationCache] = field(default_factory=list)
+    device: str = "cpu"
+
+    def load(self, folder: Path) -> Encoder:
+        """Bring the encoder and its tokenizer from a folder in Hugging Face's layout.
+
+        Raises:
+            ModelFileError: a file is missing or broken.
+        """
+        self.encoder = Encoder.from_folder(
+            folder,
+            precision=self.settings.precision,
+            transformer_settings=self.settings.transformer_settings,
+            tokenizer_settings=self.settings.tokenizer_settings,
+        ).to(self.device)
+        self.table = PieceTable(self.encoder.tokenizer)
+        return self.encoder
+
+    @property
+    def ready(self) -> Encoder:
+        """The encoder; RuntimeError before `load`."""
+        if self.encoder is None:
+            raise RuntimeError("The encoder has not been loaded yet.")
+        return self.encoder
+
+    def pieces_of(self, docs: Sequence[Doc]) -> Pieces:
+        """The docs' words as pieces of the encoder's vocabulary."""
+        self.ready  # noqa: B018  (says what is missing before the table does)
+        assert self.table is not None
+        return self.table.pieces_of(docs)
+
+    def layer_numbers(self) -> tuple[int, ...]:
+        """The layers to compute as numbers of hidden states, ascending, each once."""
+        n_all = self.ready.n_hidden_states
+        for layer in self.layers:
+            if not -n_all <= layer < n_all:
+                raise ConfigError(
+                    f"Layer {layer} is asked for, but the encoder's hidden states are 0 to {n_all - 1}.",
+                    fix=f"Use 0 (embeddings) to {n_all - 1} (last), or -1 (last) to -{n_all}.",
+                )
+        return tuple(sorted({layer % n_all for layer in self.layers}))
+
+    def compute(self, docs: Sequence[Doc], *, is_train: bool, wants_gradient: bool = True) -> Activations:
+        """Activations of a batch of docs.
+
+        Args:
+            is_train: training behaviour for the parts whose mode says so; frozen encoders compute as in prediction.
+            wants_gradient: False when no reader sends a gradient back: then no graph is kept.
+        """
+        encoder = self.ready
+        pieces = self.pieces_of(docs)
+        layers = self.layer_numbers()
+        if mode_of(encoder) is Mode.FROZEN:
+            numbers = self._frozen(docs, pieces, layers)
+        else:
+            windows = plan_windows(pieces, window=self.window, stride=self.stride)
+            with torch.set_grad_enabled(is_train and wants_gradient):
+                numbers = encoder(
+                    pieces,
+                    windows,
+                    is_train=is_train and wants_gradient,
+                    layers=layers,
+                    max_batch_pieces=self.settings.max_batch_pieces,
+                )
+        return Activations(
+            docs=tuple(docs),
+            pieces=numbers,
+            n_pieces_of_token=torch.from_numpy(pieces.n_pieces_of_token).to(numbers.device),
+            layers=layers,
+            n_all_layers=encoder.n_hidden_states,
+        )
+
+    @property
+    def window(self) -> int:
+        """The window in content pieces, never longer than the encoder's positions allow."""
+        return min(self.settings.window, self.ready.max_content_pieces)
+
+    @property
+    def stride(self) -> int:
+        """The step from one window of a long doc to the next."""
+        return min(self.settings.stride, self.window)
+
+    def _frozen(self, docs: Sequence[Doc], pieces: Pieces, layers: tuple[int, ...]) -> Tensor:
+        """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to them."""
+        encoder = self.ready
+        if not self.stores:
+            return encoder.forward_frozen(pieces, plan_windows(pieces, window=self.window, stride=self.stride), layers=layers)
+        keys = [activation_key(doc) for doc in docs]
+        found: list[Tensor | None] = [next((hit for store in self.stores if (hit := store.get(key)) is not None), None) for key in keys]
+        missing = [index for index, hit in enumerate(found) if hit is None]
+        if missing:
+            absent = [docs[index] for index in missing]
+            of_absent = self.pieces_of(absent)
+            windows = plan_windows(of_absent, window=self.window, stride=self.stride)
+            computed = encoder.forward_frozen(of_absent, windows, layers=layers)
+            parts = computed.split(of_absent.n_pieces_of_doc.tolist(), dim=1)
+            for index, part in zip(missing, parts, strict=True):
+                found[index] = part
+                for store in self.stores:
+                    if isinstance(store, ActivationCache):
+                        store.put(keys[index], part)
+        return torch.cat([part.to(self.device) for part in found if part is not None], dim=1)
+
+
+@registry.architectures("frostline.Transformer.v1")
+def build_transformer(
+    *,
+    source: str,
+    precision: str = "float32",
+    window: int = 256,
+    stride: int = 192,
+    max_batch_pieces: int = 4096,
+    tokenizer_settings: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
+    transformer_settings: dict[str, Any] = {},  # noqa: B006
+) -> Model[list[Doc], Activations]:
+    """Any encoder that `transformers.AutoModel` loads, with its tokenizer.
+
+    source: folder with config.json, tokenizer.json and model.safetensors.
+    precision: "float32", "bf16" or "float16", of the arithmetic; parameters and outputs are float32.
+    window, stride: in pieces, special tokens aside. Docs longer than a window are read in overlapping ones,
+        `stride` apart, and overlapping pieces are averaged.
+    max_batch_pieces: padded pieces that go through the encoder at once; bounds memory, and changes no result beyond
+        rounding.
+    tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
+        {"hidden_dropout_prob": 0.1}.
+    """
+    settings = TransformerSettings(
+        source=source,
+        precision=precision,
+        window=window,
+        stride=stride,
+        max_batch_pieces=max_batch_pieces,
+        tokenizer_settings=dict(tokenizer_settings),
+        transformer_settings=dict(transformer_settings),
+    )
+    transformer = Transformer(settings=settings)
+    return Model("transformer", _forward, attrs={"transformer": transformer})
+
+
+def load_encoder(model: Model, folder: Path) -> None:
+    """Bring the encoder of a layer made by `build_transformer`, and show it to whoever walks the model."""
+    model.attrs["torch_module"] = transformer_of(model).load(folder)
+
+
+def transformer_of(model: Model) -> Transformer:
+    """The transformer behind a layer made by `build_transformer`."""
+    transformer = model.attrs["transformer"]
+    assert isinstance(transformer, Transformer)
+    return transformer
+
+
+def _forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:
+    activations = transformer_of(model).compute(docs, is_train=is_train)
+    return activations, lambda ignored: activations.backward()

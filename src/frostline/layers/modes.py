@@ -1,0 +1,124 @@
+"""What a module does during training: move, stand still, drop out, let the gradient pass.
+
+A mode is declared for a pattern of module names and holds until the declaration is withdrawn; `running` then puts
+every torch module in the state that its mode and `is_train` ask for, for the time of a block, and back afterwards.
+
+| mode   | parameters move | dropout, batch norm       | gradient passes through |
+| train  | yes             | training behaviour        | yes                     |
+| frozen | no              | evaluation behaviour      | yes                     |
+| eval   | yes             | evaluation behaviour      | yes                     |
+| sample | no              | dropout on, in prediction | no                      |
+"""
+
+from __future__ import annotations
+
+import enum
+import fnmatch
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import nn
+
+from frostline.errors import ConfigError, did_you_mean
+
+_MODE_ATTRIBUTE = "frostline_mode"
+
+
+class Mode(enum.Enum):
+    """How a module takes part in training; the table is in the module's docstring."""
+
+    TRAIN = "train"
+    FROZEN = "frozen"
+    EVAL = "eval"
+    SAMPLE = "sample"
+
+    @property
+    def parameters_move(self) -> bool:
+        """Whether an optimizer may change the parameters."""
+        return self in (Mode.TRAIN, Mode.EVAL)
+
+
+def mode_of(module: nn.Module) -> Mode:
+    """The mode declared for this very module; `train` when none is."""
+    mode = getattr(module, _MODE_ATTRIBUTE, Mode.TRAIN)
+    assert isinstance(mode, Mode)
+    return mode
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether no parameter of the module may move; a module without parameters counts as frozen."""
+    return not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
+    """Set the modes of named module trees, replacing what was declared before.
+
+    Args:
+        modules: component name -> its torch module.
+        modes: pattern -> mode name. A pattern (fnmatch) is matched against `component` and
+            `component.path.to.submodule`; later patterns win; a module inherits the mode of the module it is in.
+    Raises:
+        ConfigError: an unknown mode, or a pattern that matches nothing.
+    """
+    names = [name for component, module in modules.items() for name, _ in _named(component, module)]
+    parsed = {}
+    for pattern, mode_name in modes.items():
+        where = f"pipeline.modes: {pattern}"
+        try:
+            parsed[pattern] = Mode(mode_name)
+        except ValueError:
+            options = [mode.value for mode in Mode]
+            raise ConfigError(f"'{mode_name}' is no mode.", where=where, fix=did_you_mean(mode_name, options)) from None
+        if not any(_matches(name, pattern) for name in names):
+            raise ConfigError(
+                f"The pattern '{pattern}' matches no module of the pipeline.",
+                where=where,
+                fix=did_you_mean(pattern.rstrip(".*"), [name for name in names if name.count(".") < 2]),
+            )
+    for component, module in modules.items():
+        _declare_tree(component, module, parsed)
+
+
+def _declare_tree(component: str, module: nn.Module, modes: Mapping[str, Mode]) -> None:
+    by_name: dict[str, Mode] = {}
+    for name, part in _named(component, module):
+        mode = by_name.get(name.rpartition(".")[0], Mode.TRAIN)
+        for pattern, declared in modes.items():
+            if _matches(name, pattern):
+                mode = declared
+        by_name[name] = mode
+        setattr(part, _MODE_ATTRIBUTE, mode)
+        for parameter in part.parameters(recurse=False):
+            parameter.requires_grad_(mode.parameters_move)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """`transformer.*` means the whole of `transformer`, itself too."""
+    return fnmatch.fnmatchcase(name, pattern) or (pattern.endswith(".*") and name == pattern[:-2])
+
+
+def _named(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for path, part in module.named_modules():
+        yield (f"{component}.{path}" if path else component), part
+
+
+@contextmanager
+def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
+    """Put a module tree in the state its modes ask for, then back in the state it was in.
+
+    In training a part is in torch's training state when its mode is `train`; in prediction when it is `sample` and
+    a dropout layer.
+    """
+    parts = list(module.modules())
+    before = [part.training for part in parts]
+    try:
+        for part in parts:
+            mode = mode_of(part)
+            if is_train:
+                part.training = mode is Mode.TRAIN
+            else:
+                part.training = mode is Mode.SAMPLE and isinstance(part, nn.Dropout)
+        yield
+    finally:
+        for part, training in zip(parts, before, strict=True):
+            part.training = training

@@ -1,0 +1,159 @@
+"""The pipeline itself: predict on texts, and make one training step.
+
+It owns the order of things. In a step the publishers compute each batch once, the components read and send their
+gradients back, and then the pipeline, once per publisher, runs the backward pass. It moves no parameter: that is the
+optimizer's business. It builds nothing and saves nothing: see wiring.py and serialize.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from frostline.components.protocol import Component
+from frostline.corpora.batching import batch_by_words
+from frostline.embedding.publisher import Publisher
+from frostline.errors import UsageError, did_you_mean
+from frostline.evaluation import Scorer, Scores
+from frostline.layers.parameters import ParameterStore
+from frostline.layers.randomness import Clock, counted
+from frostline.tokens import Doc, Example
+
+PREDICTION_BATCH_WORDS = 4000
+
+
+@dataclass(slots=True, kw_only=True)
+class Pipeline:
+    """A tokenizer and named parts, in the order in which they work.
+
+    Made by `frostline.load(path)` or by training; call it on a text, or `pipe` many texts through it.
+    """
+
+    config: dict[str, Any]
+    tokenizer: Any
+    publishers: dict[str, Publisher]
+    components: dict[str, Component]
+    order: tuple[str, ...]  # names of publishers and components, as in pipeline.components
+    annotating: frozenset[str] = frozenset()  # parts that write to the docs during training, publishers always included
+    frozen: frozenset[str] = frozenset()  # components that are not updated
+    device: str = "cpu"
+    parameters: ParameterStore = field(default_factory=lambda: ParameterStore.gather([]))
+
+    def __call__(self, text: str | Doc) -> Doc:
+        """Annotate one text, or a doc, whose tokens are then kept."""
+        return next(self.pipe([text]))
+
+    def pipe(
+        self, texts: Iterable[str | Doc], *, batch_words: int = PREDICTION_BATCH_WORDS, keep_activations: bool = False
+    ) -> Iterator[Doc]:
+        """Annotate texts or docs as a stream, in their order; memory depends on the batch, not on the stream.
+
+        Args:
+            batch_words: words that go through the pipeline at once, in whole docs.
+            keep_activations: leave the annotating publishers' output in `doc.activations`.
+        """
+        docs = (self.tokenizer(text) if isinstance(text, str) else text for text in texts)
+        for batch in batch_by_words(docs, batch_words):
+            self._annotate(batch, keep_activations)
+            yield from batch
+
+    def part(self, name: str) -> Publisher | Component:
+        """A publisher or component by name; UsageError names the nearest when there is none."""
+        found = self.publishers.get(name) or self.components.get(name)
+        if found is None:
+            raise UsageError(f"The pipeline has no component '{name}'.", fix=did_you_mean(name, self.order))
+        return found
+
+    def update(self, step: Sequence[Sequence[Example]], *, dropout: float, clock: Clock) -> dict[str, float]:
+        """The forward and backward pass of one optimizer step; gradients are added, nothing moves.
+
+        Args:
+            step: its sub-batches. However a step is divided, its gradient is the mean over all its targets.
+            dropout: rate for the components' own layers.
+            clock: what the step's randomness is a function of.
+        Returns:
+            The step's mean loss per component, in nats per target.
+        """
+        updated = [component for name, component in self.components.items() if name not in self.frozen]
+        n_targets = {component.name: _total(component.count_targets(batch) for batch in step) for component in updated}
+        losses = {component.name: 0.0 for component in updated}
+        for number, examples in enumerate(step):
+            docs = [example.predicted for example in examples]
+            with self._publishing(docs, clock, number):
+                for component in updated:
+                    with counted(clock, f"{component.name}/{number}"):
+                        part = component.update(examples, n_targets=n_targets[component.name], dropout=dropout)
+                    losses[component.name] += part
+                    if component.name in self.annotating:
+                        component.set_annotations(docs, component.predict(docs))
+        return losses
+
+    def predict(self, docs: Sequence[Doc]) -> None:
+        """Annotate a batch of docs in place, in one piece."""
+        self._annotate(docs, keep_activations=False)
+
+    def evaluate(self, references: Iterable[Doc], *, batch_words: int = PREDICTION_BATCH_WORDS) -> Scores:
+        """Predict on the tokens of annotated docs and compare; streams, so memory does not grow with the docs."""
+        scorer = Scorer()
+        for batch in batch_by_words(references, batch_words):
+            predictions = [reference.without_annotations() for reference in batch]
+            self._annotate(predictions, keep_activations=False)
+            for reference, prediction in zip(batch, predictions, strict=True):
+                scorer.add(reference, prediction)
+        return scorer.finish()
+
+    def to_disk(self, path: Path | str) -> None:
+        """Save to a folder, whole or not at all; an older model there is replaced."""
+        from frostline.pipeline.serialize import save  # serialize needs this class to load into
+
+        save(self, Path(path))
+
+    @staticmethod
+    def from_disk(path: Path | str) -> Pipeline:
+        """The same as `frostline.load(path)`."""
+        from frostline.pipeline.serialize import load
+
+        return load(path)
+
+    def _annotate(self, docs: Sequence[Doc], keep_activations: bool) -> None:
+        with ExitStack() as stack:
+            for name in self.order:
+                if name in self.publishers:
+                    stack.enter_context(
+                        self.publishers[name].publishing(
+                            docs, is_train=False, annotating=self._writes(name), keep=keep_activations
+                        )
+                    )
+                else:
+                    component = self.components[name]
+                    component.set_annotations(docs, component.predict(docs))
+
+    @contextmanager
+    def _publishing(self, docs: Sequence[Doc], clock: Clock, number: int) -> Iterator[None]:
+        """Open a training batch at every publisher; on the way out, without an exception, go back through each."""
+        with ExitStack() as stack:
+            opened = []
+            for name, publisher in self.publishers.items():
+                with counted(clock, f"{name}/{number}"):
+                    opened.append(
+                        stack.enter_context(
+                            publisher.publishing(docs, is_train=True, annotating=self._writes(name))
+                        )
+                    )
+            yield
+            for activations in reversed(opened):
+                activations.backward()
+
+    def _writes(self, name: str) -> bool:
+        return name in self.annotating
+
+
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for of_batch in counts:
+        for kind, count in of_batch.items():
+            total[kind] = total.get(kind, 0) + count
+    return total

@@ -1,0 +1,180 @@
+"""Put a pipeline together from its config: build the parts, connect readers to publishers, set modes, gather weights.
+
+Three stages, because weights come from different places: `assemble` makes everything that needs no data;
+then the encoders are loaded and the components get their labels, by training (`initialize`) or from a saved
+model (serialize.py); `finish` declares the modes and moves all parameters into their buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from thinc.api import Model
+from torch import nn
+
+from frostline.config import registry
+from frostline.embedding.listener import Reading, reading_of
+from frostline.embedding.publisher import Publisher
+from frostline.embedding.transformer import Transformer
+from frostline.errors import ConfigError, did_you_mean
+from frostline.layers import modes
+from frostline.layers.parameters import ParameterStore
+from frostline.layers.torch_bridge import torch_modules
+from frostline.pipeline.devices import device_of
+from frostline.pipeline.pipeline import Pipeline
+
+_PUBLISHING_FACTORIES = ("transformer",)
+
+
+def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
+    """Build all parts of a filled config, without weights or labels.
+
+    Args:
+        device: in torch's notation; "" for what `require_gpu` chose, "auto" for a GPU where there is one.
+    Raises:
+        ConfigError: an unknown factory or name, or a reader without a publisher.
+    """
+    order = tuple(config["pipeline"]["components"])
+    publishers: dict[str, Publisher] = {}
+    components: dict[str, Any] = {}
+    place = device_of(device)
+    for name in order:
+        section = _section(config, name)
+        model = registry.resolve({"model": section["model"]})["model"]
+        factory = section["factory"]
+        if factory in _PUBLISHING_FACTORIES:
+            publishers[name] = Publisher(name, model)
+        else:
+            components[name] = registry.get("components", factory)(name, model)
+        for transformer in transformers_in(model):
+            transformer.device = place
+    training = config.get("training", {})
+    pipeline = Pipeline(
+        config=config,
+        tokenizer=registry.resolve({"tokenizer": config["pipeline"]["tokenizer"]})["tokenizer"],
+        publishers=publishers,
+        components=components,
+        order=order,
+        annotating=frozenset(training.get("annotating_components", ())),
+        frozen=frozenset(training.get("frozen_components", ())),
+        device=place,
+    )
+    _check_names(pipeline)
+    _connect(pipeline)
+    return pipeline
+
+
+def finish(pipeline: Pipeline) -> None:
+    """Declare the modes of the config and move all parameters into their buffers on the pipeline's device."""
+    modules = {name: _tree(model) for name, model in models_of(pipeline)}
+    declared = dict(pipeline.config["pipeline"].get("modes", {}))
+    declared.update({f"{name}.*": modes.Mode.FROZEN.value for name in sorted(pipeline.frozen)})
+    modes.declare(modules, declared)
+    for publisher in pipeline.publishers.values():
+        if not any(reader.wants_gradient for reader in publisher.readers):
+            publisher.transformer.ready.requires_grad_(False)  # nobody teaches it: not even weight decay may move it
+    pipeline.parameters = ParameterStore.gather(list(models_of(pipeline)), device=pipeline.device)
+
+
+def models_of(pipeline: Pipeline) -> Iterator[tuple[str, Model]]:
+    """Names and models of publishers and components, in the pipeline's order."""
+    for name in pipeline.order:
+        yield name, pipeline.part(name).model
+
+
+def transformers_in(model: Model) -> Iterator[Transformer]:
+    """The transformers in a model tree."""
+    for node in model.walk():
+        transformer = node.attrs.get("transformer")
+        if isinstance(transformer, Transformer):
+            yield transformer
+
+
+def readings_in(model: Model) -> Iterator[Reading]:
+    """How a model tree reads publishers."""
+    for node in model.walk():
+        reading = reading_of(node)
+        if reading is not None:
+            yield reading
+
+
+def embedding_width(model: Model) -> int:
+    """The width of the embedding that a component's model reads; its encoder must be loaded."""
+    for reading in readings_in(model):
+        return reading.source.transformer.ready.width
+    for transformer in transformers_in(model):
+        return transformer.ready.width
+    raise ConfigError(
+        "A component's model has no embedding.",
+        fix="Give it a frostline.Listener.v1, frostline.Annotations.v1 or frostline.Independent.v1 as 'embedding'.",
+    )
+
+
+def _tree(model: Model) -> nn.Module:
+    """The torch modules of a model as one tree; a single one stands for itself, so its names stay short."""
+    found = list(torch_modules(model))
+    if len(found) == 1:
+        return found[0][1]
+    tree = nn.Module()
+    for name, module in found:
+        tree.add_module(name, module)
+    return tree
+
+
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    sections = config.get("components", {})
+    if name not in sections:
+        raise ConfigError(
+            f"pipeline.components lists '{name}', but there is no section [components.{name}].",
+            where="pipeline.components",
+            fix=did_you_mean(name, sections),
+        )
+    section = sections[name]
+    assert isinstance(section, dict)
+    return section
+
+
+def _check_names(pipeline: Pipeline) -> None:
+    for key, names in (("annotating_components", pipeline.annotating), ("frozen_components", pipeline.frozen)):
+        for name in sorted(names):
+            if name not in pipeline.order:
+                raise ConfigError(
+                    f"'{name}' is no component of the pipeline.",
+                    where=f"training.{key}",
+                    fix=did_you_mean(name, pipeline.order),
+                )
+
+
+def _connect(pipeline: Pipeline) -> None:
+    """Give every reading its publisher, and every publisher its readings."""
+    readers: dict[str, list[Reading]] = {name: [] for name in pipeline.publishers}
+    before: list[str] = []
+    for name in pipeline.order:
+        if name in pipeline.publishers:
+            before.append(name)
+            continue
+        for reading in readings_in(pipeline.components[name].model):
+            publisher = _choose(reading.publisher_name, before, reader=name)
+            reading.publisher = pipeline.publishers[publisher]
+            readers[publisher].append(reading)
+            if reading.from_docs and publisher not in pipeline.annotating:
+                raise ConfigError(
+                    f"'{name}' reads the activations of '{publisher}' from the docs, but '{publisher}' does not write them.",
+                    where="training.annotating_components",
+                    fix=f'Add "{publisher}" to the list, or read it with frostline.Listener.v1.',
+                )
+    for publisher, found in readers.items():
+        pipeline.publishers[publisher].wire(found)
+
+
+def _choose(wanted: str, before: list[str], *, reader: str) -> str:
+    if wanted == "*" and before:
+        return before[-1]
+    if wanted in before:
+        return wanted
+    raise ConfigError(
+        f"'{reader}' reads the publisher '{wanted}', but no such publisher comes before it in the pipeline.",
+        where=f"components.{reader}.model",
+        fix=did_you_mean(wanted, before) if before else "Put a transformer before it in pipeline.components.",
+    )
