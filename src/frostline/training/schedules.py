@@ -1,0 +1,181 @@
+"""Numbers that change with the step: learning rates, dropout, gradient factors.
+
+A schedule is a pure function of the step (from 0) and the last score, so nothing of it needs saving. One that
+stretches over the whole run is written with `total_steps = 0` and learns the run's length from `bind`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from frostline.config import registry
+from frostline.errors import ConfigError
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What the loop and the optimizer ask of a schedule."""
+
+    def __call__(self, step: int, last_score: float | None = None) -> float:
+        """The value at a step (optimizer steps done before it), after the score of the last evaluation, if any."""
+
+    def bind(self, *, total_steps: int | None) -> Schedule:
+        """The same schedule for a run of that length; ConfigError when it needs a length and there is none."""
+
+
+Rate: TypeAlias = Schedule | float
+
+
+def as_schedule(rate: Rate) -> Schedule:
+    """A plain number as a schedule that never changes."""
+    return rate if isinstance(rate, Schedule) else Constant(value=float(rate))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """One value for the whole run."""
+
+    value: float
+
+    def __call__(self, step: int, last_score: float | None = None) -> float:
+        return self.value
+
+    def bind(self, *, total_steps: int | None) -> Schedule:
+        """Unchanged."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmup:
+    """Up in a straight line to the initial rate, then down to the final one, by a line or a half cosine.
+
+    The first step already moves (rate / warmup_steps), and so does the last.
+    """
+
+    initial_rate: float
+    warmup_steps: int
+    total_steps: int  # 0: the run's own length
+    final_rate: float = 0.0
+    cosine: bool = False
+
+    def __call__(self, step: int, last_score: float | None = None) -> float:
+        if step < self.warmup_steps:
+            return self.initial_rate * (step + 1) / self.warmup_steps
+        n_falling = max(1, self.total_steps - self.warmup_steps)
+        done = min(1.0, (step - self.warmup_steps) / n_falling)
+        left = 0.5 * (1 + math.cos(math.pi * done)) if self.cosine else 1 - done
+        return self.final_rate + (self.initial_rate - self.final_rate) * left
+
+    def bind(self, *, total_steps: int | None) -> Schedule:
+        """With the run's length in the place of 0."""
+        if self.total_steps:
+            return self
+        if total_steps is None:
+            raise ConfigError(
+                "A schedule with total_steps = 0 stretches over the run, but the run has no length.",
+                where="training",
+                fix="Set training.max_epochs or training.max_steps, or the schedule's total_steps.",
+            )
+        return replace(self, total_steps=total_steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piecewise:
+    """A value for each stretch of steps: `values[i]` until `boundaries[i]`, the last value from there on."""
+
+    boundaries: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def __call__(self, step: int, last_score: float | None = None) -> float:
+        for boundary, value in zip(self.boundaries, self.values, strict=False):
+            if step < boundary:
+                return value
+        return self.values[-1]
+
+    def bind(self, *, total_steps: int | None) -> Schedule:
+        """Unchanged."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpolated:
+    """A straight line between (step, value) points; the first and the last value reach outwards."""
+
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def __call__(self, step: int, last_score: float | None = None) -> float:
+        if step <= self.steps[0]:
+            return self.values[0]
+        for i in range(1, len(self.steps)):
+            if step <= self.steps[i]:
+                part = (step - self.steps[i - 1]) / (self.steps[i] - self.steps[i - 1])
+                return self.values[i - 1] + part * (self.values[i] - self.values[i - 1])
+        return self.values[-1]
+
+    def bind(self, *, total_steps: int | None) -> Schedule:
+        """Unchanged."""
+        return self
+
+
+@registry.schedules("frostline.constant.v1")
+def constant(*, value: float) -> Constant:
+    """One value for the whole run."""
+    return Constant(value=value)
+
+
+@registry.schedules("frostline.warmup_linear.v1")
+def warmup_linear(
+    *, initial_rate: float, warmup_steps: int = 0, total_steps: int = 0, final_rate: float = 0.0
+) -> Warmup:
+    """A linear rise to initial_rate over warmup_steps, then a linear fall to final_rate at total_steps (0: the end)."""
+    return _warmup(initial_rate, warmup_steps, total_steps, final_rate, cosine=False)
+
+
+@registry.schedules("frostline.warmup_cosine.v1")
+def warmup_cosine(
+    *, initial_rate: float, warmup_steps: int = 0, total_steps: int = 0, final_rate: float = 0.0
+) -> Warmup:
+    """A linear rise to initial_rate over warmup_steps, then half a cosine down to final_rate at total_steps."""
+    return _warmup(initial_rate, warmup_steps, total_steps, final_rate, cosine=True)
+
+
+@registry.schedules("frostline.piecewise.v1")
+def piecewise(*, boundaries: Sequence[int], values: Sequence[float]) -> Piecewise:
+    """Constant stretches: one more value than boundaries, the boundaries growing."""
+    _check_growing(boundaries, "boundaries")
+    if len(values) != len(boundaries) + 1:
+        raise ConfigError(
+            f"{len(boundaries)} boundaries need {len(boundaries) + 1} values, but there are {len(values)}.",
+            where="frostline.piecewise.v1",
+            fix="Give one value before each boundary and one after the last.",
+        )
+    return Piecewise(boundaries=tuple(boundaries), values=tuple(values))
+
+
+@registry.schedules("frostline.interpolated.v1")
+def interpolated(*, steps: Sequence[int], values: Sequence[float]) -> Interpolated:
+    """Straight lines between points: as many values as steps, the steps growing."""
+    _check_growing(steps, "steps")
+    if not steps or len(values) != len(steps):
+        raise ConfigError(
+            f"{len(steps)} steps need as many values, but there are {len(values)}.",
+            where="frostline.interpolated.v1",
+            fix="Give one value for each step, at least one.",
+        )
+    return Interpolated(steps=tuple(steps), values=tuple(values))
+
+
+def _warmup(initial: float, warmup_steps: int, total_steps: int, final: float, *, cosine: bool) -> Warmup:
+    if warmup_steps < 0 or total_steps < 0:
+        raise ConfigError("warmup_steps and total_steps must be 0 or more.", where="training.optimizer.learn_rate")
+    return Warmup(initial_rate=initial, warmup_steps=warmup_steps, total_steps=total_steps, final_rate=final,
+                  cosine=cosine)  # fmt: skip
+
+
+def _check_growing(steps: Sequence[int], name: str) -> None:
+    if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+        raise ConfigError(f"The {name} of a schedule must grow, but they are {list(steps)}.", where="training")
