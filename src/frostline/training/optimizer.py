@@ -14,7 +14,7 @@ from typing import Protocol
 
 import torch
 
-from frostline.config import registry
+from frostline.config.registry import registry
 from frostline.errors import ConfigError, TrainingError, did_you_mean
 from frostline.layers.parameters import ParameterGroup, ParameterStore
 from frostline.training.schedules import Rate, Schedule, as_schedule

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from frostline.config import registry
+from frostline.config.registry import registry
 from frostline.errors import ConfigError
 
 
@@ -150,7 +150,6 @@ def piecewise(*, boundaries: Sequence[int], values: Sequence[float]) -> Piecewis
     if len(values) != len(boundaries) + 1:
         raise ConfigError(
             f"{len(boundaries)} boundaries need {len(boundaries) + 1} values, but there are {len(values)}.",
-            where="frostline.piecewise.v1",
             fix="Give one value before each boundary and one after the last.",
         )
     return Piecewise(boundaries=tuple(boundaries), values=tuple(values))
@@ -163,7 +162,6 @@ def interpolated(*, steps: Sequence[int], values: Sequence[float]) -> Interpolat
     if not steps or len(values) != len(steps):
         raise ConfigError(
             f"{len(steps)} steps need as many values, but there are {len(values)}.",
-            where="frostline.interpolated.v1",
             fix="Give one value for each step, at least one.",
         )
     return Interpolated(steps=tuple(steps), values=tuple(values))
@@ -171,11 +169,11 @@ def interpolated(*, steps: Sequence[int], values: Sequence[float]) -> Interpolat
 
 def _warmup(initial: float, warmup_steps: int, total_steps: int, final: float, *, cosine: bool) -> Warmup:
     if warmup_steps < 0 or total_steps < 0:
-        raise ConfigError("warmup_steps and total_steps must be 0 or more.", where="training.optimizer.learn_rate")
+        raise ConfigError("warmup_steps and total_steps must be 0 or more.")
     return Warmup(initial_rate=initial, warmup_steps=warmup_steps, total_steps=total_steps, final_rate=final,
                   cosine=cosine)  # fmt: skip
 
 
 def _check_growing(steps: Sequence[int], name: str) -> None:
     if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
-        raise ConfigError(f"The {name} of a schedule must grow, but they are {list(steps)}.", where="training")
+        raise ConfigError(f"The {name} of a schedule must grow, but they are {list(steps)}.")
