@@ -22,6 +22,6 @@ def build_morphologizer_model(*, embedding: Model[list[Doc], Tensor], hidden_wid
 
 
 @registry.components("morphologizer")
-def build_morphologizer(name: str, model: Model[list[Doc], Tensor]) -> TokenClassifier:
+def build_morphologizer(*, name: str, model: Model[list[Doc], Tensor]) -> TokenClassifier:
     """Predicts `doc.upos` and `doc.feats`."""
     return TokenClassifier(name, model, columns=("upos", "feats"))

@@ -22,6 +22,6 @@ def build_tagger_model(*, embedding: Model[list[Doc], Tensor], hidden_width: int
 
 
 @registry.components("tagger")
-def build_tagger(name: str, model: Model[list[Doc], Tensor]) -> TokenClassifier:
+def build_tagger(*, name: str, model: Model[list[Doc], Tensor]) -> TokenClassifier:
     """Predicts `doc.xpos`."""
     return TokenClassifier(name, model, columns=("xpos",))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from thinc.api import Model
 from torch import Tensor
@@ -43,7 +44,7 @@ class TokenClassifier:
             for column in self.columns:
                 values = doc.column(column)
                 if values is not None:
-                    found[column].update(value for value in values.unique() if value is not None)
+                    found[column].update(values.distinct())
         empty = [column for column in self.columns if not found[column]]
         if empty:
             raise ConfigError(
@@ -89,7 +90,7 @@ class TokenClassifier:
         backprop(gradient)
         return loss
 
-    def predict(self, docs: Sequence[Doc]) -> dict[str, np.ndarray]:
+    def predict(self, docs: Sequence[Doc]) -> dict[str, npt.NDArray[np.int32]]:
         """The number of the best label per column, (n_tokens,) int32."""
         if not any(len(doc) for doc in docs):
             return {column: np.zeros(0, dtype=np.int32) for column in self.columns}
@@ -98,7 +99,7 @@ class TokenClassifier:
             column: scores[:, block].argmax(dim=1).to(torch.int32).cpu().numpy() for column, block in self._blocks().items()
         }
 
-    def set_annotations(self, docs: Sequence[Doc], scores: dict[str, np.ndarray]) -> None:
+    def set_annotations(self, docs: Sequence[Doc], scores: dict[str, npt.NDArray[np.int32]]) -> None:
         """Write the best labels to the docs' columns."""
         for column, best in scores.items():
             start = 0
@@ -124,15 +125,11 @@ class TokenClassifier:
             start += len(self.labels[column])
         return blocks
 
-    def _targets(self, examples: Sequence[Example], column: str) -> np.ndarray:
+    def _targets(self, examples: Sequence[Example], column: str) -> npt.NDArray[np.int64]:
         """The label's number per predicted token, (n_tokens,) int64; -1 where missing or not known as a label."""
         numbers = self._numbers[column]
-        parts = []
-        for example in examples:
-            aligned = example.aligned(column)
-            of_table = np.array([numbers.get(label, _MISSING) for label in aligned.table] + [_MISSING], dtype=np.int64)
-            parts.append(of_table[aligned.codes])  # code -1 (missing) reads the last entry
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        parts = [example.aligned(column).encode(numbers) for example in examples]
+        return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, dtype=np.int64)
 
 
 def _cross_entropy(scores: Tensor, targets: Tensor, n_targets: int, *, out: Tensor) -> float:

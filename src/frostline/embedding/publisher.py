@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from thinc.api import Model
 
+from frostline.config import registry
 from frostline.embedding.activations import Activations, annotate, release
 from frostline.embedding.transformer import Transformer, transformer_of
 from frostline.tokens import Doc
@@ -87,6 +88,12 @@ class Publisher:
     def state(self) -> dict[str, Any]:
         """Nothing but weights and settings makes a publisher."""
         return {}
+
+
+@registry.components("transformer")
+def build_publisher(*, name: str, model: Model[list[Doc], Activations]) -> Publisher:
+    """Computes the shared embedding; `model` is a `frostline.Transformer.v1` or a replacement of yours."""
+    return Publisher(name, model)
 
 
 def _identity(docs: Sequence[Doc]) -> tuple[int, ...]:

@@ -24,8 +24,6 @@ from frostline.layers.torch_bridge import torch_modules
 from frostline.pipeline.devices import device_of
 from frostline.pipeline.pipeline import Pipeline
 
-_PUBLISHING_FACTORIES = ("transformer",)
-
 
 def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
     """Build all parts of a filled config, without weights or labels.
@@ -40,14 +38,12 @@ def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
     components: dict[str, Any] = {}
     place = device_of(device)
     for name in order:
-        section = _section(config, name)
-        model = registry.resolve({"model": section["model"]})["model"]
-        factory = section["factory"]
-        if factory in _PUBLISHING_FACTORIES:
-            publishers[name] = Publisher(name, model)
+        part = registry.resolve_component(name, _section(config, name))
+        if isinstance(part, Publisher):
+            publishers[name] = part
         else:
-            components[name] = registry.get("components", factory)(name, model)
-        for transformer in transformers_in(model):
+            components[name] = part
+        for transformer in transformers_in(part.model):
             transformer.device = place
     training = config.get("training", {})
     pipeline = Pipeline(
@@ -89,6 +85,12 @@ def transformers_in(model: Model) -> Iterator[Transformer]:
         transformer = node.attrs.get("transformer")
         if isinstance(transformer, Transformer):
             yield transformer
+
+
+def transformers_of(pipeline: Pipeline) -> Iterator[Transformer]:
+    """Every transformer of a pipeline, shared ones and private ones."""
+    for _, model in models_of(pipeline):
+        yield from transformers_in(model)
 
 
 def readings_in(model: Model) -> Iterator[Reading]:

@@ -1,0 +1,68 @@
+"""`frostline embed`: compute a frozen transformer's activations of whole corpora once, for every run that reads them.
+
+The output holds, for each doc as the config's readers cut it, the numbers that a training run would compute itself,
+bit for bit; runs find them by what the windows see, so a changed word, encoder or setting is simply not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import torch
+
+from frostline.embedding.store import activation_key, write_activations
+from frostline.embedding.transformer import Transformer
+from frostline.tokens import Doc
+
+DOCS_AT_ONCE = 256
+
+
+def embed(
+    transformer: Transformer, docs: Iterable[Doc], output: Path, *, say: Callable[[str], None] = lambda text: None
+) -> int:
+    """Write the activations of `docs` to the folder `output`, whole or not at all.
+
+    Args:
+        transformer: with its encoder loaded; computes as a frozen one does.
+        docs: cut as the runs that will read the output cut them; a doc that comes twice is stored once.
+        say: told about the progress every few thousand words.
+    Returns:
+        How many different docs were stored.
+    """
+    counts = {"docs": 0, "words": 0}
+
+    def entries() -> Iterator[tuple[bytes, npt.NDArray[Any]]]:
+        seen: set[bytes] = set()
+        for batch in _batches(docs):
+            fresh = []
+            for doc in batch:
+                key = activation_key(doc)
+                if len(doc) and key not in seen:
+                    seen.add(key)
+                    fresh.append((key, doc))
+            if not fresh:
+                continue
+            for (key, doc), part in zip(fresh, _compute(transformer, [doc for _, doc in fresh]), strict=True):
+                counts["docs"] += 1
+                counts["words"] += len(doc)
+                yield key, part
+            say(f"embedded {counts['words']:,} words in {counts['docs']:,} docs")
+
+    write_activations(output, transformer.store_settings(), entries())
+    return counts["docs"]
+
+
+def _compute(transformer: Transformer, docs: Sequence[Doc]) -> list[npt.NDArray[Any]]:
+    with torch.no_grad():
+        computed, lengths = transformer.frozen_activations(docs)
+    return [part.cpu().numpy() for part in computed.split(lengths, dim=1)]
+
+
+def _batches(docs: Iterable[Doc]) -> Iterator[list[Doc]]:
+    stream = iter(docs)
+    while batch := list(islice(stream, DOCS_AT_ONCE)):
+        yield batch

@@ -1,0 +1,55 @@
+"""Bring a new pipeline to life: encoders from where the config names them, labels from the training corpus.
+
+Every weight made here is a function of (seed, component), so adding a component changes no other's start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from thinc.api import Model
+
+from frostline.embedding.transformer import load_encoder, transformer_of
+from frostline.errors import ModelFileError
+from frostline.layers.randomness import Clock, seed_for
+from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.wiring import embedding_width, finish, models_of
+from frostline.tokens import Doc
+
+
+def initialize(pipeline: Pipeline, references: Callable[[], Iterable[Doc]], *, seed: int) -> None:
+    """Load the encoders, give the components labels and weights, set the modes.
+
+    Args:
+        references: opens the annotated training docs; called once per component.
+        seed: 0 or above.
+    Raises:
+        ModelFileError: an encoder's source is missing or broken.
+        ConfigError: a component has nothing to learn from, or a mode matches nothing.
+    """
+    load_encoders(pipeline)
+    for name, component in pipeline.components.items():
+        width = embedding_width(component.model)
+        component.initialize(references(), width=width, seed=seed_for(Clock(seed=seed), f"initialize/{name}"))
+    finish(pipeline)
+
+
+def load_encoders(pipeline: Pipeline) -> None:
+    """Load every transformer of a pipeline from the source that its config names."""
+    for name, model in models_of(pipeline):
+        for node in model.walk():
+            if "transformer" in node.attrs:
+                _load(name, node)
+
+
+def _load(component: str, node: Model) -> None:
+    source = Path(transformer_of(node).settings.source)
+    if not source.is_dir():
+        raise ModelFileError(
+            f"The transformer of '{component}' should come from the folder '{source}', which does not exist.",
+            where=f"components.{component}.model.source",
+            fix="Fetch it first (`project run fetch`), or name another folder with config.json, tokenizer.json "
+            "and model.safetensors.",
+        )
+    load_encoder(node, source)
