@@ -100,9 +100,7 @@ class CommandSpec:
     env_values: Mapping[str, Text] = field(default_factory=dict)  # variables set for the step
     requires: tuple[Text, ...] | None = None  # None: not said
     matrix: Matrix | None = None
-    resources: Resources = Resources()
-    timeout_s: float | None = None
-    retries: int = 0
+    numbers: Mapping[str, Any] = field(default_factory=dict)  # cpus, gpus, memory_mib, timeout_s, retries
     shell: bool = False
     no_skip: bool = False
 

@@ -1,0 +1,288 @@
+"""From Spec to Steps and Assets: variables, profile and matrix cells filled in. Pure: text in, values out.
+
+`${env.X}` stays symbolic in command lines, so that secrets reach no file; in paths it is put in, as a path must be
+known. All faults are told at once.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from frostline.digest import sha256_json
+from frostline.errors import UsageError, did_you_mean
+from frostline.runner.faults import Faults
+from frostline.runner.matrix import Cell, cells
+from frostline.runner.references import Scope, as_text, env_names, with_env
+from frostline.runner.spec import (
+    FETCH,
+    Asset,
+    AssetSpec,
+    CommandSpec,
+    GitSource,
+    Place,
+    Resources,
+    Spec,
+    Step,
+    Text,
+)
+
+OWN_PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project file with one profile and one set of overrides filled in."""
+
+    spec: Spec
+    profile: str
+    steps: tuple[Step, ...]  # in the file's order; `fetch` first
+    assets: tuple[Asset, ...]  # of this profile, extra and private ones too
+    overrides: Mapping[str, Any]
+
+    @property
+    def is_default_profile(self) -> bool:
+        """Whether the ledger is the one at the root."""
+        return self.profile == self.spec.default_profile
+
+
+def expand(
+    spec: Spec,
+    *,
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Project:
+    """Fill in the references of a whole project file.
+
+    Args:
+        profile: None for the default one.
+        overrides: variable -> value, from the command line; they win over the profile.
+        environ: values of environment variables, for paths only.
+    Raises:
+        UsageError: no such profile or variable.
+        ProjectFileError: faults in the file, all of them.
+    """
+    chosen = spec.default_profile if profile is None else profile
+    if chosen != spec.default_profile and chosen not in spec.profiles:
+        raise UsageError(f"There is no profile '{chosen}'.", fix=did_you_mean(chosen, spec.profiles))
+    variables = {**spec.vars, **spec.profiles.get(chosen, {})}
+    for name in overrides or {}:
+        if name not in variables:
+            raise UsageError(f"There is no variable '{name}' in {spec.file_name}.", fix=did_you_mean(name, variables))
+    expander = _Expander(spec, chosen, {**variables, **(overrides or {})}, environ or {})
+    steps = [step for command in spec.commands for step in expander.command(command)]
+    assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
+    expander.check_profiles_of_assets()
+    fetch = _fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
+    if fetch is not None and all(step.name != FETCH for step in steps):
+        steps.insert(0, fetch)
+    expander.check_names(steps)
+    expander.faults.raise_any()
+    return Project(spec=spec, profile=chosen, steps=tuple(steps), assets=assets, overrides=dict(overrides or {}))
+
+
+def _fetch_step(assets: tuple[Asset, ...], profile: str, overrides: Mapping[str, Any], used: set[str]) -> Step | None:
+    """The step that brings the assets; None when this profile has none to bring."""
+    fetched = [asset for asset in assets if not asset.extra and not asset.is_private]
+    if not fetched:
+        return None
+    words = ["project", "assets", "--profile", profile]
+    for name in sorted(used & set(overrides)):
+        words += ["--set", f"vars.{name}={as_text(overrides[name])}"]
+    declared = [
+        [str(a.dest), a.urls, a.sha256, a.md5, a.git and [a.git.repo, a.git.path, a.git.branch]] for a in fetched
+    ]
+    return Step(
+        name=FETCH,
+        command=FETCH,
+        help="Bring the assets that the project declares",
+        script=(shlex.join(words),),
+        outputs=tuple(dict.fromkeys(asset.dest for asset in fetched)),
+        declared=sha256_json(declared),
+        keeps_outputs=True,
+        line=min(asset.line for asset in fetched),
+    )
+
+
+class _Expander:
+    """One expansion: the scope of the whole file, and the faults so far."""
+
+    def __init__(self, spec: Spec, profile: str, variables: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self.spec = spec
+        self.profile = profile
+        self.variables = variables
+        self.environ = environ
+        self.faults = Faults(spec.file_name)
+        self.moved = {name for values in spec.profiles.values() for name in values}  # vars that profiles change
+        self.used_by_assets: set[str] = set()
+
+    def scope(self, cell: Cell | None = None, env: Iterable[str] = ()) -> Scope:
+        names = {**{name: name for name in env}, **self.spec.env}
+        return Scope(self.faults, variables=self.variables, env=names, profile=self.profile, cell=cell)
+
+    def command(self, command: CommandSpec) -> list[Step]:
+        """The steps of a command: one, or one for each cell."""
+        if command.matrix is None:
+            return [self._step(command, None)]
+        return [self._step(command, cell) for cell in cells(command.matrix, self.scope())]
+
+    def _step(self, command: CommandSpec, cell: Cell | None) -> Step:
+        scope = self.scope(cell, command.env_names)
+        name = scope.text(command.name, command.name.place)
+        if cell is not None and "${matrix." not in command.name:
+            name = "-".join([name, *(as_text(cell[axis]) for axis in command.matrix.axes if axis in cell)])  # type: ignore[union-attr]
+        script = self._script(command, scope)
+        values = tuple((key, scope.text(text, text.place)) for key, text in command.env_values.items())
+        outputs = self._outputs(command.outputs, scope)
+        metrics, plots = self._outputs(command.metrics, scope), self._outputs(command.plots, scope)
+        no_cache = tuple(path for path in self._outputs(command.outputs_no_cache, scope) if path not in outputs)
+        named = [path for path in metrics + plots if not _inside(path, outputs + no_cache)]
+        wanted = env_names(" ".join([*script, *(value for _, value in values)]))
+        required = [scope.text(text, text.place) for text in command.requires or ()]
+        numbers = self._numbers(command, scope)
+        return Step(
+            name=name,
+            command=command.name.split("${")[0].rstrip("-") or name,
+            help=command.help,
+            script=script,
+            deps=self._paths(command.deps, scope),
+            outputs=tuple(dict.fromkeys([*outputs, *named])),
+            outputs_no_cache=no_cache,
+            metrics=metrics,
+            plots=plots,
+            checkpoint=self._outputs(command.checkpoint, scope, carries_profile=False),
+            wait_for=tuple(scope.text(text, text.place) for text in command.wait_for),
+            env_names=tuple(dict.fromkeys([*command.env_names, *wanted])),
+            env_values=values,
+            requires=tuple(required) if command.requires is not None else _own_packages(script),
+            variables=tuple(sorted(scope.used.items())),
+            cell=tuple((axis, as_text(value)) for axis, value in (cell or {}).items()),
+            resources=Resources(**{key: numbers.get(key) for key in ("cpus", "gpus", "memory_mib")}),
+            timeout_s=numbers.get("timeout_s"),
+            retries=numbers.get("retries") or 0,
+            shell=command.shell,
+            no_skip=command.no_skip,
+            line=command.place.line,
+        )
+
+    def _script(self, command: CommandSpec, scope: Scope) -> tuple[str, ...]:
+        lines = tuple(scope.text(line, line.place, shell=command.shell).strip() for line in command.script)
+        for line, text in zip(lines, command.script, strict=True):
+            if not command.shell:
+                try:
+                    shlex.split(line)
+                except ValueError as error:
+                    self.faults.add(text.place, f"This command line can't be split into words: {error}.")
+        return tuple(line for line in lines if line)
+
+    def _numbers(self, command: CommandSpec, scope: Scope) -> dict[str, Any]:
+        """Resources, time limit and retries as numbers above 0 (0 is taken for retries and gpus)."""
+        numbers: dict[str, Any] = {}
+        for key, (raw, place) in command.numbers.items():
+            value = scope.value(raw, place)
+            kinds = (int, float) if key == "timeout_s" else (int,)
+            least = 0 if key in ("retries", "gpus") else 1e-9
+            if isinstance(value, bool) or not isinstance(value, kinds) or value < least:
+                kind = "a number of seconds above 0" if key == "timeout_s" else "a whole number"
+                self.faults.add(place, f"'{key}' must be {kind}, not '{value}'.")
+            else:
+                numbers[key] = value
+        return numbers
+
+    def _paths(self, texts: Iterable[Text], scope: Scope) -> tuple[PurePosixPath, ...]:
+        """Paths as they count: normalised, each once; a reference to a list stands for its items."""
+        found: dict[PurePosixPath, None] = {}
+        for text in texts:
+            values = scope.value(text, text.place)
+            for value in values if isinstance(values, list) else [values]:
+                path = with_env(scope.text(as_text(value), text.place), self.environ)
+                if path.strip():
+                    found[PurePosixPath(posixpath.normpath(path))] = None
+                else:
+                    self.faults.add(text.place, "This path is empty.")
+        return tuple(found)
+
+    def _outputs(
+        self, texts: Iterable[Text], scope: Scope, *, carries_profile: bool = True
+    ) -> tuple[PurePosixPath, ...]:
+        found: dict[PurePosixPath, None] = {}
+        for text in texts:
+            inner = self.scope(scope.cell, scope.env)
+            paths = self._paths((text,), inner)
+            scope.used |= inner.used
+            self._check_output(text, paths, inner, carries_profile=carries_profile)
+            found |= dict.fromkeys(paths)
+        return tuple(found)
+
+    def _check_output(
+        self, text: Text, paths: tuple[PurePosixPath, ...], scope: Scope, *, carries_profile: bool
+    ) -> None:
+        for path in paths:
+            if path.is_absolute() or ".." in path.parts[:1]:
+                self.faults.add(text.place, f"The output '{path}' lies outside the project.")
+        if carries_profile and len(self.spec.profiles) > 1 and not self._moves_with_profile(scope):
+            self.faults.add(
+                text.place,
+                f"The output '{text}' is the same path in every profile, so that profiles would disturb each other.",
+                "Put ${profile} in it.",
+            )
+
+    def _moves_with_profile(self, scope: Scope) -> bool:
+        return scope.uses_profile or any(name.split(".")[0] in self.moved for name in scope.used)
+
+    def asset(self, asset: AssetSpec) -> Asset:
+        """An asset with its references filled in."""
+        scope = self.scope()
+        for name in asset.profiles:
+            if name not in self.spec.profiles:
+                self.faults.unknown(getattr(name, "place", asset.place), "profile", name, self.spec.profiles)
+        dest = self._outputs((asset.dest,), scope, carries_profile=len(asset.profiles) != 1)
+        git = asset.git and {key: scope.text(text, text.place) for key, text in asset.git.items()}
+        urls = tuple(scope.text(url, url.place) for url in asset.urls if url)
+        self.used_by_assets |= set(scope.used)
+        return Asset(
+            dest=dest[0] if dest else PurePosixPath("."),
+            urls=urls,
+            sha256=asset.sha256,
+            md5=asset.md5,
+            git=GitSource(repo=git["repo"], path=git.get("path", ""), branch=git.get("branch")) if git else None,
+            extra=asset.extra,
+            description=scope.text(asset.description, asset.place, shell=True),
+            line=asset.place.line,
+        )
+
+    def check_profiles_of_assets(self) -> None:
+        """Names of profiles in assets of other profiles are checked too."""
+        for asset in self.spec.assets:
+            for name in asset.profiles:
+                if name not in self.spec.profiles:
+                    self.faults.unknown(getattr(name, "place", asset.place), "profile", name, self.spec.profiles)
+
+    def check_names(self, steps: list[Step]) -> None:
+        """Two steps of one name, and a step named like a workflow, are faults."""
+        seen: dict[str, Step] = {}
+        for step in steps:
+            place = Place(step.line, 1)
+            if step.name in seen:
+                self.faults.add(place, f"Two steps are named '{step.name}'.", "Name every axis of the matrix in it.")
+            elif step.name in self.spec.workflows:
+                self.faults.add(place, f"'{step.name}' is both a step and a workflow.", "Rename one of them.")
+            seen[step.name] = step
+
+
+def _inside(path: PurePosixPath, folders: Iterable[PurePosixPath]) -> bool:
+    return any(path == folder or folder in path.parents for folder in folders)
+
+
+def _own_packages(script: Iterable[str]) -> tuple[str, ...]:
+    """The packages that a command of ours computes with."""
+    for line in script:
+        start = line.split(maxsplit=3)
+        if start[:1] == ["frostline"] or (start[1:2] == ["-m"] and start[2:3] and start[2].startswith("frostline")):
+            return OWN_PACKAGES
+    return ()

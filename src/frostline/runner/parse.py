@@ -1,0 +1,268 @@
+"""Read project.yml into a Spec: every key checked, all faults told at once with file, line and column.
+
+The file is a superset of what weasel and spaCy projects write. References are left as they are: expand.py fills
+them in. Reads one file, writes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from frostline.errors import ProjectFileError
+from frostline.runner.faults import Faults, Reader
+from frostline.runner.spec import AssetSpec, CommandSpec, Matrix, Report, Spec, Text
+from frostline.runner.yaml_places import Map, Seq, YamlError, load_with_places
+
+PROJECT_FILE = "project.yml"
+
+WEASEL_TOP = (
+    "title", "description", "vars", "env", "directories", "remotes", "assets", "workflows", "commands",
+)  # fmt: skip
+LEGACY_TOP = ("spacy_version", "version", "check_requirements")
+OUR_TOP = ("profiles", "report")
+WEASEL_COMMAND = ("name", "help", "script", "deps", "outputs", "outputs_no_cache", "no_skip")
+NUMBERS = ("timeout_s", "retries")
+OUR_COMMAND = (
+    "matrix", "resources", "env", "requires", "checkpoint", "metrics", "plots", "wait_for", "shell", *NUMBERS,
+)  # fmt: skip
+RESOURCES = ("cpus", "gpus", "memory_mib")
+WEASEL_ASSET = ("dest", "url", "checksum", "git", "extra", "description")
+OUR_ASSET = ("sha256", "md5", "profile")
+PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a project.yml. Raises ProjectFileError."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    raise ProjectFileError(
+        f"There is no {PROJECT_FILE} here or in a folder above.",
+        where=str(start),
+        fix="Go to the project's folder, or name it with --project DIR.",
+    )
+
+
+def read_spec(path: Path) -> Spec:
+    """Parse the project file at `path`. Raises ProjectFileError with all its faults."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProjectFileError(f"{path.name} is not UTF-8: {error.reason}.", where=path.name) from error
+    return parse_spec(text, path.name)
+
+
+def parse_spec(text: str, file_name: str = PROJECT_FILE) -> Spec:
+    """Parse the text of a project file. Raises ProjectFileError with all its faults."""
+    faults = Faults(file_name)
+    try:
+        top = load_with_places(text)
+    except YamlError as error:
+        raise ProjectFileError(error.message, where=faults.where(error.place), fix=_yaml_hint(text)) from error
+    if not isinstance(top, Map):
+        raise ProjectFileError(f"{file_name} must hold a mapping such as 'commands:'.", where=f"{file_name}:1:1")
+    spec = _Parser(top, faults).spec()
+    faults.raise_any()
+    return spec
+
+
+def _yaml_hint(text: str) -> str | None:
+    return "Indent with spaces: YAML takes no tabs." if re.search(r"^\s*\t", text, re.MULTILINE) else None
+
+
+class _Parser:
+    """One parse: the tree, the faults so far, and whether a key beyond weasel's was met."""
+
+    def __init__(self, top: Map, faults: Faults) -> None:
+        self.top = top
+        self.faults = faults
+        self.read = Reader(faults)
+        self.weasel_only = True
+        self.warnings: list[str] = []
+
+    def spec(self) -> Spec:
+        read, top = self.read, self.top
+        self._check_top()
+        commands = tuple(c for c in map(self._command, read.sections(top, "commands")) if c)
+        assets = tuple(a for a in map(self._asset, read.sections(top, "assets")) if a)
+        workflows = read.section(top, "workflows")
+        return Spec(
+            file_name=self.faults.file_name,
+            title=read.text(top, "title"),
+            description=read.text(top, "description"),
+            vars=self._plain(read.section(top, "vars")),
+            env={name: read.text(section, name) for section in [read.section(top, "env")] for name in section},
+            profiles=self._profiles(),
+            directories=read.texts(top, "directories"),
+            remotes={name: read.text(section, name) for section in [read.section(top, "remotes")] for name in section},
+            assets=assets,
+            workflows={name: read.texts(workflows, name) for name in workflows},
+            commands=self._distinct(commands, workflows),
+            report=self._report(),
+            weasel_only=self.weasel_only,
+            warnings=tuple(self.warnings),
+        )
+
+    def _check_top(self) -> None:
+        known = (*WEASEL_TOP, *LEGACY_TOP, *OUR_TOP)
+        for key in self.top:
+            if key in LEGACY_TOP:
+                self._warn(self.top, key, f"'{key}' is of spaCy's projects and has no meaning here")
+            elif key in OUR_TOP:
+                self.weasel_only = False
+            elif key not in known and not key.startswith(("x-", ".", "_")):
+                self._unknown_top(key, known)
+
+    def _unknown_top(self, key: str, known: tuple[str, ...]) -> None:
+        """A word near a known one is a slip; any other is left alone, as weasel does."""
+        before = len(self.faults.found)
+        self.faults.unknown(self.top.keys_at[key], "key", key, known)
+        if not (self.faults.found[before][2] or "").startswith("Did you mean"):
+            self.faults.found.pop()
+            self._warn(self.top, key, f"unknown key '{key}' is ignored")
+
+    def _warn(self, section: Map, key: str, text: str) -> None:
+        self.warnings.append(f"{self.faults.where(section.keys_at[key])}: {text}")
+
+    def _plain(self, section: Map) -> dict[str, Any]:
+        return dict(section)
+
+    def _profiles(self) -> dict[str, dict[str, Any]]:
+        section = self.read.section(self.top, "profiles")
+        for name in section:
+            if not PROFILE_NAME.fullmatch(name):
+                self.faults.add(
+                    section.keys_at[name], f"The profile name '{name}' may hold letters, digits, _ and - only."
+                )
+        return {name: dict(self.read.section(section, name)) for name in section}
+
+    def _report(self) -> Report | None:
+        if "report" not in self.top:
+            return None
+        section = self.read.section(self.top, "report")
+        self.read.only(section, ("title", "baseline", "axes", "metrics"), "the report")
+        return Report(
+            title=self.read.text(section, "title") or None,
+            baseline=self.read.text(section, "baseline") or None,
+            axes=self.read.texts(section, "axes"),
+            metrics=self.read.texts(section, "metrics"),
+        )
+
+    def _distinct(self, commands: tuple[CommandSpec, ...], workflows: Map) -> tuple[CommandSpec, ...]:
+        seen: set[str] = set()
+        for command in commands:
+            if command.name in seen:
+                self.faults.add(command.name.place, f"There are two commands named '{command.name}'.")
+            if command.name in workflows:
+                self.faults.add(
+                    workflows.keys_at[command.name], f"'{command.name}' is both a workflow and a command.",
+                    "Rename one of them.",
+                )  # fmt: skip
+            seen.add(command.name)
+        return commands
+
+    def _command(self, section: Map) -> CommandSpec | None:
+        read = self.read
+        name = read.text(section, "name")
+        read.only(section, (*WEASEL_COMMAND, *OUR_COMMAND), f"command '{name}'" if name else "a command")
+        if any(key in section for key in OUR_COMMAND):
+            self.weasel_only = False
+        if not name:
+            self.faults.add(section.place, "A command has no 'name'.")
+            return None
+        env_names, env_values = self._step_env(section)
+        return CommandSpec(
+            name=name,
+            place=section.place,
+            help=read.text(section, "help"),
+            script=read.texts(section, "script"),
+            deps=read.texts(section, "deps"),
+            outputs=read.texts(section, "outputs"),
+            outputs_no_cache=read.texts(section, "outputs_no_cache"),
+            metrics=read.texts(section, "metrics"),
+            plots=read.texts(section, "plots"),
+            checkpoint=read.texts(section, "checkpoint"),
+            wait_for=read.texts(section, "wait_for"),
+            env_names=env_names,
+            env_values=env_values,
+            requires=read.texts(section, "requires") if "requires" in section else None,
+            matrix=self._matrix(section),
+            numbers=self._numbers(section),
+            shell=read.flag(section, "shell"),
+            no_skip=read.flag(section, "no_skip"),
+        )
+
+    def _step_env(self, section: Map) -> tuple[tuple[Text, ...], dict[str, Text]]:
+        """`env` of a command: a list names variables whose change counts, a mapping sets variables."""
+        value = section.get("env")
+        if isinstance(value, Map):
+            return (), {key: self.read.text(value, key) for key in value}
+        return self.read.texts(section, "env"), {}
+
+    def _numbers(self, section: Map) -> dict[str, Any]:
+        """Numbers of the command with their places: name -> (value, place); values may be references."""
+        resources = self.read.section(section, "resources")
+        self.read.only(resources, RESOURCES, "resources")
+        found = {key: (section[key], section.values_at[key]) for key in NUMBERS if section.get(key) is not None}
+        return found | {
+            key: (resources[key], resources.values_at[key]) for key in RESOURCES if resources.get(key) is not None
+        }
+
+    def _matrix(self, section: Map) -> Matrix | None:
+        if section.get("matrix") is None:
+            return None
+        matrix = self.read.section(section, "matrix")
+        axes = {key: matrix[key] for key in matrix if key not in ("include", "exclude")}
+        for key, value in axes.items():
+            if not isinstance(value, Seq) and not (isinstance(value, Text) and value.startswith("${")):
+                self.read.wrong(matrix, key, "a list of values, or a reference to a variable that holds one")
+        return Matrix(
+            axes=axes,
+            include=tuple(self.read.sections(matrix, "include")),
+            exclude=tuple(self.read.sections(matrix, "exclude")),
+            place=matrix.place,
+        )
+
+    def _asset(self, section: Map) -> AssetSpec | None:
+        read = self.read
+        read.only(section, (*WEASEL_ASSET, *OUR_ASSET), "an asset")
+        if any(key in section for key in OUR_ASSET) or isinstance(section.get("url"), Seq):
+            self.weasel_only = False
+        if not read.text(section, "dest"):
+            self.faults.add(section.place, "An asset has no 'dest'.", "Say which path it takes in the project.")
+            return None
+        git = read.section(section, "git") if section.get("git") is not None else None
+        if git is not None:
+            read.only(git, ("repo", "branch", "path"), "an asset's git")
+            if not read.text(git, "repo"):
+                self.faults.add(git.place, "An asset's 'git' has no 'repo'.")
+        sha256, md5 = self._checksums(section)
+        return AssetSpec(
+            dest=read.text(section, "dest"),
+            place=section.place,
+            urls=read.texts(section, "url"),
+            sha256=sha256,
+            md5=md5,
+            git=None if git is None else {key: read.text(git, key) for key in git},
+            extra=read.flag(section, "extra"),
+            description=read.text(section, "description"),
+            profiles=read.texts(section, "profile"),
+        )
+
+    def _checksums(self, section: Map) -> tuple[str | None, str | None]:
+        """(sha256, md5) of an asset; weasel's `checksum` is an MD5, or a SHA-256 by its length."""
+        found: dict[str, str | None] = {"sha256": None, "md5": None}
+        for key in ("checksum", "sha256", "md5"):
+            word = self.read.text(section, key).strip().lower()
+            if not word:
+                continue
+            kind = {32: "md5", 64: "sha256"}.get(len(word))
+            if kind is None or not re.fullmatch(r"[0-9a-f]+", word) or (key != "checksum" and kind != key):
+                wanted = {"md5": "32", "sha256": "64"}.get(key, "32 (MD5) or 64 (SHA-256)")
+                self.faults.add(section.values_at[key], f"'{key}' must be {wanted} hexadecimal digits, not '{word}'.")
+            else:
+                found[kind] = word
+        return found["sha256"], found["md5"]
