@@ -7,6 +7,7 @@ library only: the runner's fast path prints through here.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,7 +20,10 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+CLEAR_LINE = "\r\x1b[K"
+
 _quiet = False
+_live_shown = False
 
 
 def set_quiet(quiet: bool) -> None:
@@ -31,7 +35,29 @@ def set_quiet(quiet: bool) -> None:
 def say(text: str) -> None:
     """Print a line of progress to standard error."""
     if not _quiet:
+        _clear_live()
         print(text, file=sys.stderr, flush=True)
+
+
+def has_live_line() -> bool:
+    """Whether `live` shows anything: standard error is a terminal that can clear a line, and not hushed."""
+    return not _quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def live(text: str) -> None:
+    """Show `text`, cut to the terminal's width, as a last line that the next message or `live` replaces."""
+    global _live_shown
+    if has_live_line():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"{CLEAR_LINE}{text[:width]}", end="", file=sys.stderr, flush=True)
+        _live_shown = True
+
+
+def _clear_live() -> None:
+    global _live_shown
+    if _live_shown:
+        print(CLEAR_LINE, end="", file=sys.stderr)
+        _live_shown = False
 
 
 def out(text: str) -> None:
@@ -49,6 +75,7 @@ def paint(text: str, colour: str) -> str:
 
 def report_error(error: FrostlineError) -> int:
     """Print an error as what, where and fix; return its exit code."""
+    _clear_live()
     print(f"{paint('error', 'red')}: {error.message}", file=sys.stderr)
     if error.where:
         print(f"  where: {error.where}", file=sys.stderr)

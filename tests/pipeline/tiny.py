@@ -18,7 +18,7 @@ from frostline.pipeline.wiring import assemble
 from frostline.tokens import Doc, Example
 from frostline.training.initialize import initialize
 
-WORDS = "the a dog cats run walk ing s ed quick ly un believ able blue old he ##s ##ing ##ed ##ly ##able".split()
+WORDS = ["the", "a", "dog", "cats", "run", "walk", "ing", "s", "ed", "quick", "ly", "un", "believ", "able", "blue", "old", "he", "##s", "##ing", "##ed", "##ly", "##able"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 SENTENCES = [
     ("the dog walks", ["DT", "NN", "VBZ"], ["DET", "NOUN", "VERB"], ["Definite=Def", "Number=Sing", "Number=Sing|Person=3"]),
@@ -35,11 +35,14 @@ def make_encoder(folder: Path, *, seed: int = 0, **settings: Any) -> Path:
     """Write a random tiny BERT with its tokenizer to `folder`."""
     tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
     )
     shape = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
     config = BertConfig(vocab_size=len(VOCABULARY), max_position_embeddings=64, **{**shape, **settings})
@@ -76,7 +79,12 @@ def reader(kind: str, *, grad_factor: float = 1.0, source: Path | None = None, p
 def transformer(source: Path | None, **settings: Any) -> dict[str, Any]:
     """The block of an encoder without dropout."""
     quiet = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    return {"@architectures": "frostline.Transformer.v1", "source": str(source), "transformer_settings": quiet, **settings}
+    return {
+        "@architectures": "frostline.Transformer.v1",
+        "source": str(source),
+        "transformer_settings": quiet,
+        **settings,
+    }
 
 
 def make_config(
@@ -168,6 +176,7 @@ def _embed(encoder: Any, tokenizer: Any, doc: Doc) -> torch.Tensor:
     word_ids = batch.word_ids(0)
     hidden = encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state[0]
     rows = [
-        hidden[[index for index, word in enumerate(word_ids) if word == number]].mean(dim=0) for number in range(len(doc))
+        hidden[[index for index, word in enumerate(word_ids) if word == number]].mean(dim=0)
+        for number in range(len(doc))
     ]
     return torch.stack(rows)

@@ -12,7 +12,9 @@ from frostline.tokens import Doc
 
 
 @registry.architectures("frostline.Morphologizer.v1")
-def build_morphologizer_model(*, embedding: Model[list[Doc], Tensor], hidden_width: int = 0) -> Model[list[Doc], Tensor]:
+def build_morphologizer_model(
+    *, embedding: Model[list[Doc], Tensor], hidden_width: int = 0
+) -> Model[list[Doc], Tensor]:
     """Score every part of speech and every bundle of features for every token.
 
     embedding: docs -> (n_tokens, width). hidden_width: of a layer between embedding and scores, 0 for none.

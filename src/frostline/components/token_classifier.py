@@ -96,7 +96,8 @@ class TokenClassifier:
             return {column: np.zeros(0, dtype=np.int32) for column in self.columns}
         scores = self.model.predict(docs)
         return {
-            column: scores[:, block].argmax(dim=1).to(torch.int32).cpu().numpy() for column, block in self._blocks().items()
+            column: scores[:, block].argmax(dim=1).to(torch.int32).cpu().numpy()
+            for column, block in self._blocks().items()
         }
 
     def set_annotations(self, docs: Sequence[Doc], scores: dict[str, npt.NDArray[np.int32]]) -> None:
@@ -109,7 +110,9 @@ class TokenClassifier:
 
     def _set_labels(self, labels: dict[str, tuple[str, ...]]) -> None:
         self.labels = labels
-        self._numbers = {column: {label: number for number, label in enumerate(names)} for column, names in labels.items()}
+        self._numbers = {
+            column: {label: number for number, label in enumerate(names)} for column, names in labels.items()
+        }
 
     def _build(self, width: int, seed: int) -> None:
         n_labels = sum(map(len, self.labels.values()))

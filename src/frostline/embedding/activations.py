@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from frostline.embedding.pooling import pool
 from torch import Tensor
 
-from frostline.embedding.pooling import pool
 from frostline.tokens import Doc
 
 
@@ -86,12 +86,15 @@ class Activations:
 
     def backward(self) -> bool:
         """Send the gradients that the readers added through the publisher, once; False when there is none."""
-        pairs = [(view.output, view.gradient) for view in self.views.values() if view.gradient is not None]
+        outputs, gradients = [], []
         for view in self.views.values():
+            if view.output is not None and view.gradient is not None:
+                outputs.append(view.output)
+                gradients.append(view.gradient)
             view.output = view.gradient = None
-        if not pairs:
+        if not outputs:
             return False
-        torch.autograd.backward([output for output, _ in pairs], [gradient for _, gradient in pairs])
+        torch.autograd.backward(outputs, gradients)
         return True
 
 

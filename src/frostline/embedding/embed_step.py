@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy.typing as npt
 import torch
-
 from frostline.embedding.store import activation_key, write_activations
+
 from frostline.embedding.transformer import Transformer
 from frostline.tokens import Doc
 

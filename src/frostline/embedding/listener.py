@@ -77,7 +77,12 @@ def build_annotations(
     attached: False cuts the way back to the publisher; the other settings are those of `frostline.Listener.v1`.
     """
     reading = Reading(
-        publisher_name=publisher, pooling=pooling, layer=layer, grad_factor=grad_factor, attached=attached, from_docs=True
+        publisher_name=publisher,
+        pooling=pooling,
+        layer=layer,
+        grad_factor=grad_factor,
+        attached=attached,
+        from_docs=True,
     )
     return Model("annotations", _read, attrs={"reading": reading})
 
@@ -103,7 +108,9 @@ def reading_of(model: Model) -> Reading | None:
 
 def _read(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Tensor, Callable[[Tensor | None], None]]:
     reading = model.attrs["reading"]
-    values, add_gradient = _from_docs(reading, docs, is_train) if reading.from_docs else _from_step(reading, docs, is_train)
+    values, add_gradient = (
+        _from_docs(reading, docs, is_train) if reading.from_docs else _from_step(reading, docs, is_train)
+    )
     if not reading.wants_gradient:
         return values.detach(), lambda gradient: None
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from frostline.embedding.encoder import Encoder
+from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
 from thinc.api import Model
 from torch import Tensor
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations
-from frostline.embedding.encoder import Encoder
 from frostline.embedding.pieces import Pieces, PieceTable
-from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
-from frostline.embedding.windows import plan_windows
+from frostline.embedding.windows import Windows, plan_windows
 from frostline.errors import ConfigError
 from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
@@ -102,13 +102,12 @@ class Transformer:
         pieces = self.pieces_of(docs)
         layers = self.layer_numbers()
         if mode_of(encoder) is Mode.FROZEN:
-            numbers = self._frozen(docs, pieces, layers)
+            numbers = self._frozen(docs)
         else:
-            windows = plan_windows(pieces, window=self.window, stride=self.stride)
             with torch.set_grad_enabled(is_train and wants_gradient):
                 numbers = encoder(
                     pieces,
-                    windows,
+                    self._windows(pieces),
                     is_train=is_train and wants_gradient,
                     layers=layers,
                     max_batch_pieces=self.settings.max_batch_pieces,
@@ -131,26 +130,51 @@ class Transformer:
         """The step from one window of a long doc to the next."""
         return min(self.settings.stride, self.window)
 
-    def _frozen(self, docs: Sequence[Doc], pieces: Pieces, layers: tuple[int, ...]) -> Tensor:
-        """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to them."""
-        encoder = self.ready
+    def frozen_activations(self, docs: Sequence[Doc]) -> tuple[Tensor, list[int]]:
+        """What a frozen encoder gives for the docs, computed afresh.
+
+        Returns:
+            (n_layers, n_pieces, width) float32, and how many of the pieces are each doc's.
+        """
+        pieces = self.pieces_of(docs)
+        computed = self.ready.forward_frozen(pieces, self._windows(pieces), layers=self.layer_numbers())
+        return computed, pieces.n_pieces_of_doc.tolist()
+
+    def store_settings(self) -> dict[str, Any]:
+        """Everything beside a doc's own words that its frozen activations depend on."""
+        return {
+            "encoder": self.ready.digest,
+            "precision": self.settings.precision,
+            "window": self.window,
+            "stride": self.stride,
+            "layers": list(self.layer_numbers()),
+        }
+
+    def _windows(self, pieces: Pieces) -> Windows:
+        return plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride)
+
+    def _frozen(self, docs: Sequence[Doc]) -> Tensor:
+        """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
         if not self.stores:
-            return encoder.forward_frozen(pieces, plan_windows(pieces, window=self.window, stride=self.stride), layers=layers)
+            return self.frozen_activations(docs)[0]
         keys = [activation_key(doc) for doc in docs]
-        found: list[Tensor | None] = [next((hit for store in self.stores if (hit := store.get(key)) is not None), None) for key in keys]
+        found = [self._stored(key) for key in keys]
         missing = [index for index, hit in enumerate(found) if hit is None]
         if missing:
-            absent = [docs[index] for index in missing]
-            of_absent = self.pieces_of(absent)
-            windows = plan_windows(of_absent, window=self.window, stride=self.stride)
-            computed = encoder.forward_frozen(of_absent, windows, layers=layers)
-            parts = computed.split(of_absent.n_pieces_of_doc.tolist(), dim=1)
-            for index, part in zip(missing, parts, strict=True):
+            computed, lengths = self.frozen_activations([docs[index] for index in missing])
+            for index, part in zip(missing, computed.split(lengths, dim=1), strict=True):
                 found[index] = part
                 for store in self.stores:
                     if isinstance(store, ActivationCache):
-                        store.put(keys[index], part)
+                        store.put(keys[index], part.cpu().numpy())
         return torch.cat([part.to(self.device) for part in found if part is not None], dim=1)
+
+    def _stored(self, key: bytes) -> Tensor | None:
+        for store in self.stores:
+            hit = store.get(key)
+            if hit is not None:
+                return hit
+        return None
 
 
 @registry.architectures("frostline.Transformer.v1")

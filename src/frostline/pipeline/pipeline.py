@@ -139,9 +139,7 @@ class Pipeline:
             for name, publisher in self.publishers.items():
                 with counted(clock, f"{name}/{number}"):
                     opened.append(
-                        stack.enter_context(
-                            publisher.publishing(docs, is_train=True, annotating=self._writes(name))
-                        )
+                        stack.enter_context(publisher.publishing(docs, is_train=True, annotating=self._writes(name)))
                     )
             yield
             for activations in reversed(opened):

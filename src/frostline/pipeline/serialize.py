@@ -116,7 +116,9 @@ def _load_weights(pipeline: Pipeline, name: str, file: Path) -> None:
             if key not in weights or weights[key].shape != values.shape:
                 found = tuple(weights[key].shape) if key in weights else "nothing"
                 raise ModelFileError(
-                    f"'{name}' needs {key} of shape {tuple(values.shape)}, the file has {found}.", where=str(file), fix=_AGAIN
+                    f"'{name}' needs {key} of shape {tuple(values.shape)}, the file has {found}.",
+                    where=str(file),
+                    fix=_AGAIN,
                 )
             values.copy_(weights[key])
 
@@ -129,7 +131,9 @@ def _check(folder: Path) -> None:
     if not meta_file.is_file():
         what = "is no model of frostline (it has no meta.json)" if folder.is_dir() else "does not exist"
         raise ModelFileError(
-            f"'{folder}' {what}.", where=str(folder), fix="Name the folder that `frostline train` wrote, such as training/…/model-best."
+            f"'{folder}' {what}.",
+            where=str(folder),
+            fix="Name the folder that `frostline train` wrote, such as training/…/model-best.",
         )
     meta = _read_state(meta_file)
     version = meta.get("format_version")
