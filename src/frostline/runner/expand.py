@@ -75,9 +75,10 @@ def expand(
         if name not in variables:
             raise UsageError(f"There is no variable '{name}' in {spec.file_name}.", fix=did_you_mean(name, variables))
     expander = _Expander(spec, chosen, {**variables, **(overrides or {})}, environ or {})
-    steps = [step for command in spec.commands for step in expander.command(command)]
+    chosen_commands = [command for command in spec.commands if not command.profiles or chosen in command.profiles]
+    steps = [step for command in chosen_commands for step in expander.command(command)]
     assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
-    expander.check_profiles_of_assets()
+    expander.check_profile_names()
     fetch = _fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
     if fetch is not None and all(step.name != FETCH for step in steps):
         steps.insert(0, fetch)
@@ -238,11 +239,8 @@ class _Expander:
     def asset(self, asset: AssetSpec) -> Asset:
         """An asset with its references filled in."""
         scope = self.scope()
-        for name in asset.profiles:
-            if name not in self.spec.profiles:
-                self.faults.unknown(getattr(name, "place", asset.place), "profile", name, self.spec.profiles)
         dest = self._outputs((asset.dest,), scope, carries_profile=len(asset.profiles) != 1)
-        git = asset.git and {key: scope.text(text, text.place) for key, text in asset.git.items()}
+        git: dict[str, str] = {key: scope.text(text, text.place) for key, text in (asset.git or {}).items()}
         urls = tuple(scope.text(url, url.place) for url in asset.urls if url)
         self.used_by_assets |= set(scope.used)
         return Asset(
@@ -256,12 +254,12 @@ class _Expander:
             line=asset.place.line,
         )
 
-    def check_profiles_of_assets(self) -> None:
-        """Names of profiles in assets of other profiles are checked too."""
-        for asset in self.spec.assets:
-            for name in asset.profiles:
+    def check_profile_names(self) -> None:
+        """Names of profiles in assets and commands of other profiles are checked too."""
+        for entry in (*self.spec.assets, *self.spec.commands):
+            for name in entry.profiles:
                 if name not in self.spec.profiles:
-                    self.faults.unknown(getattr(name, "place", asset.place), "profile", name, self.spec.profiles)
+                    self.faults.unknown(getattr(name, "place", entry.place), "profile", name, self.spec.profiles)
 
     def check_names(self, steps: list[Step]) -> None:
         """Two steps of one name, and a step named like a workflow, are faults."""

@@ -25,7 +25,7 @@ OUR_TOP = ("profiles", "report")
 WEASEL_COMMAND = ("name", "help", "script", "deps", "outputs", "outputs_no_cache", "no_skip")
 NUMBERS = ("timeout_s", "retries")
 OUR_COMMAND = (
-    "matrix", "resources", "env", "requires", "checkpoint", "metrics", "plots", "wait_for", "shell", *NUMBERS,
+    "matrix", "resources", "env", "requires", "checkpoint", "metrics", "plots", "wait_for", "shell", "profile", *NUMBERS,
 )  # fmt: skip
 RESOURCES = ("cpus", "gpus", "memory_mib")
 WEASEL_ASSET = ("dest", "url", "checksum", "git", "extra", "description")
@@ -193,6 +193,7 @@ class _Parser:
             numbers=self._numbers(section),
             shell=read.flag(section, "shell"),
             no_skip=read.flag(section, "no_skip"),
+            profiles=read.texts(section, "profile"),
         )
 
     def _step_env(self, section: Map) -> tuple[tuple[Text, ...], dict[str, Text]]:

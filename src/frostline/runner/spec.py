@@ -103,6 +103,7 @@ class CommandSpec:
     numbers: Mapping[str, Any] = field(default_factory=dict)  # cpus, gpus, memory_mib, timeout_s, retries
     shell: bool = False
     no_skip: bool = False
+    profiles: tuple[Text, ...] = ()  # the profiles that have the command; empty: every one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
