@@ -98,6 +98,7 @@ def run_command(function: Callable[[], object]) -> NoReturn:
     except FrostlineError as error:
         code = report_error(error)
     except KeyboardInterrupt:
+        _clear_live()
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:

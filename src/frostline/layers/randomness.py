@@ -44,7 +44,8 @@ def numpy_generator(clock: Clock, module: str) -> numpy.random.Generator:
 @contextmanager
 def counted(clock: Clock, module: str) -> Iterator[None]:
     """Let torch's own generators, which dropout draws from, start at this module's seed; restore them afterwards."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    # only the device in use: forking the state of every GPU costs a synchronisation each
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed_for(clock, module))
         yield

@@ -29,7 +29,7 @@ class Averages(Protocol):
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What a checkpoint must keep."""
 
-    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, torch.Tensor], *, device: torch.device) -> None:
         """Go on from a checkpoint."""
 
 
@@ -47,7 +47,7 @@ class NoAverages:
         """Nothing to keep."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, torch.Tensor], *, device: torch.device) -> None:
         """Nothing to take over."""
 
 
@@ -87,10 +87,10 @@ class RunningAverages:
         """The averages and how many steps they are made of."""
         return {**self._values, "n_steps": torch.tensor(self._n_steps)}
 
-    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, torch.Tensor], *, device: torch.device) -> None:
         """Go on from a checkpoint."""
         self._n_steps = int(state["n_steps"])
-        self._values = {name: tensor.clone() for name, tensor in state.items() if name != "n_steps"}
+        self._values = {name: tensor.to(device, copy=True) for name, tensor in state.items() if name != "n_steps"}
 
 
 def averages_from(setting: bool | float | str | None) -> Averages:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from frostline.config.registry import registry
@@ -175,5 +176,5 @@ def _warmup(initial: float, warmup_steps: int, total_steps: int, final: float, *
 
 
 def _check_growing(steps: Sequence[int], name: str) -> None:
-    if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(steps)):
         raise ConfigError(f"The {name} of a schedule must grow, but they are {list(steps)}.")

@@ -1,0 +1,156 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped.
+
+    checkpoint/state.safetensors        weights that move, optimizer, averages; progress as JSON in its metadata
+    checkpoint/best-<step>.safetensors  the weights of the best model so far, since a runner removes outputs on a retry
+
+Written at evaluations; state.safetensors last, by rename, so a kill at any moment leaves the checkpoint before or
+this one. What stands still is not in it: the digest of config, data and versions vouches for that. Randomness is
+counted (layers/randomness.py), so no generator's state is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from frostline.digest import sha256_json
+from frostline.errors import TrainingError
+from frostline.files import new_file, remove_tree
+from frostline.layers.parameters import ParameterStore
+from frostline.training.averages import Averages
+from frostline.training.loop import Position
+from frostline.training.optimizer import Optimizer
+
+FORMAT = "frostline.checkpoint.v1"
+STATE_FILE = "state.safetensors"
+PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers", "numpy")
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """What a run has reached beside its weights; plain numbers that JSON keeps exactly."""
+
+    position: Position = field(default_factory=Position)
+    n_words: int = 0
+    best_score: float | None = None
+    best_step: int | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)  # the rows of log.jsonl
+    seconds: float = 0.0  # of all sessions of the run
+    seconds_evaluating: float = 0.0  # of them, spent in evaluations and on saving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """The three parts of a run that hold tensors."""
+
+    store: ParameterStore
+    optimizer: Optimizer
+    averages: Averages
+
+
+def digest_of_run(config: Mapping[str, Any], data: Mapping[str, str]) -> str:
+    """What must be equal for a checkpoint to be gone on from: the filled config, the data, versions, threads.
+
+    Args:
+        config: JSON values only, resolved.
+        data: names and digests of corpora and encoders.
+    """
+    versions = {name: _version_of(name) for name in PACKAGES}
+    parts = {"config": config, "data": dict(data), "versions": versions, "threads": torch.get_num_threads()}
+    return sha256_json(parts)
+
+
+def save_best(folder: Path, store: ParameterStore, *, step: int) -> None:
+    """Keep the weights that are in the store now as those of the best model, found at `step`."""
+    with new_file(_best_file(folder, step)) as temporary:
+        save_file({group.name: group.values for group in store.trainable_groups}, temporary)
+
+
+def save_checkpoint(folder: Path, learner: Learner, progress: Progress, *, digest: str) -> None:
+    """Write the state of a run; the checkpoint that was there is replaced when the new one is whole."""
+    tensors = {f"values/{group.name}": group.values for group in learner.store.trainable_groups}
+    tensors |= {f"optimizer/{name}": tensor for name, tensor in learner.optimizer.state_dict().items()}
+    tensors |= {f"averages/{name}": tensor for name, tensor in learner.averages.state_dict().items()}
+    metadata = {"format": FORMAT, "digest": digest, "progress": json.dumps(asdict(progress))}
+    with new_file(folder / STATE_FILE) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+    for file in folder.iterdir():
+        if file.name != STATE_FILE and (progress.best_step is None or file != _best_file(folder, progress.best_step)):
+            remove_tree(file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a look for a checkpoint gave: progress to go on from, or the reason why there is none."""
+
+    progress: Progress | None
+    reason: str
+
+
+def resume(folder: Path, learner: Learner, *, digest: str) -> Found:
+    """Go on from a checkpoint when there is one for this very run; nothing is changed when there is not."""
+    file = folder / STATE_FILE
+    if not file.is_file():
+        return Found(progress=None, reason="there is no checkpoint")
+    try:
+        with safe_open(file, framework="pt") as stream:
+            metadata = stream.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            return Found(progress=None, reason="the checkpoint is of another format")
+        if metadata.get("digest") != digest:
+            return Found(progress=None, reason="the checkpoint is of another config, data, versions or thread count")
+        progress = _progress_from(json.loads(metadata["progress"]))
+        if progress.best_step is not None and not _best_file(folder, progress.best_step).is_file():
+            return Found(progress=None, reason="the checkpoint's best weights are missing")
+        tensors = load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        return Found(progress=None, reason=f"the checkpoint can't be read ({error})")
+    values = _part(tensors, "values/")
+    expected = {group.name: group.values.shape for group in learner.store.trainable_groups}
+    if {name: tensor.shape for name, tensor in values.items()} != expected:
+        return Found(progress=None, reason="the checkpoint has other weights than the pipeline")
+    for group in learner.store.trainable_groups:
+        group.values.copy_(values[group.name])
+    learner.optimizer.load_state_dict(learner.store, _part(tensors, "optimizer/"))
+    learner.averages.load_state_dict(_part(tensors, "averages/"), device=learner.store.device)
+    return Found(progress=progress, reason=f"step {progress.position.step}, epoch {progress.position.epoch}")
+
+
+def best_values(folder: Path, *, step: int) -> dict[str, torch.Tensor]:
+    """The flat weights that `save_best` kept, for `ParameterStore.use`; TrainingError when they can't be read."""
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(_best_file(folder, step))
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(
+            f"The best weights of the interrupted run can't be read: {error}",
+            where=str(_best_file(folder, step)),
+            fix=f"Remove '{folder}' and train from the start.",
+        ) from error
+    return tensors
+
+
+def _best_file(folder: Path, step: int) -> Path:
+    return folder / f"best-{step:08d}.safetensors"
+
+
+def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _progress_from(saved: dict[str, Any]) -> Progress:
+    return Progress(**{**saved, "position": Position(**saved["position"])})
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
