@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def divided(docs: Sequence[Doc], sizes: Sequence[int]) -> list[list[Doc]]:
     cuts = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
-    return [list(docs[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [list(docs[start:end]) for start, end in pairwise(cuts)]
 
 
 def gradients_of(pipeline: Pipeline, step: Sequence[Sequence[Doc]]) -> dict[str, torch.Tensor]:

@@ -18,17 +18,17 @@ from frostline.pipeline.wiring import assemble
 from frostline.tokens import Doc, Example
 from frostline.training.initialize import initialize
 
-WORDS = ["the", "a", "dog", "cats", "run", "walk", "ing", "s", "ed", "quick", "ly", "un", "believ", "able", "blue", "old", "he", "##s", "##ing", "##ed", "##ly", "##able"]
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-SENTENCES = [
-    ("the dog walks", ["DT", "NN", "VBZ"], ["DET", "NOUN", "VERB"], ["Definite=Def", "Number=Sing", "Number=Sing|Person=3"]),
-    ("cats run quickly", ["NNS", "VBP", "RB"], ["NOUN", "VERB", "ADV"], ["Number=Plur", "", ""]),
-    ("a blue dog walked", ["DT", "JJ", "NN", "VBD"], ["DET", "ADJ", "NOUN", "VERB"], ["", "", "Number=Sing", "Tense=Past"]),
-    ("he runs", ["PRP", "VBZ"], ["PRON", "VERB"], ["Person=3", "Number=Sing|Person=3"]),
-    ("the old cats unbelievably run walking dogs", ["DT", "JJ", "NNS", "RB", "VBP", "VBG", "NNS"],
-     ["DET", "ADJ", "NOUN", "ADV", "VERB", "VERB", "NOUN"], ["", "", "Number=Plur", "", "", "VerbForm=Ger", "Number=Plur"]),
-    ("dogs", ["NNS"], ["NOUN"], ["Number=Plur"]),
-]  # fmt: skip
+WORDS = "the a dog cats run walk ing s ed quick ly un believ able blue old he ##s ##ing ##ed ##ly ##able"
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS.split()]
+SENTENCES = [  # word/XPOS/UPOS/FEATS
+    "the/DT/DET/Definite=Def dog/NN/NOUN/Number=Sing walks/VBZ/VERB/Number=Sing|Person=3",
+    "cats/NNS/NOUN/Number=Plur run/VBP/VERB/ quickly/RB/ADV/",
+    "a/DT/DET/ blue/JJ/ADJ/ dog/NN/NOUN/Number=Sing walked/VBD/VERB/Tense=Past",
+    "he/PRP/PRON/Person=3 runs/VBZ/VERB/Number=Sing|Person=3",
+    "the/DT/DET/ old/JJ/ADJ/ cats/NNS/NOUN/Number=Plur unbelievably/RB/ADV/ run/VBP/VERB/ "
+    "walking/VBG/VERB/VerbForm=Ger dogs/NNS/NOUN/Number=Plur",
+    "dogs/NNS/NOUN/Number=Plur",
+]
 
 
 def make_encoder(folder: Path, *, seed: int = 0, **settings: Any) -> Path:
@@ -60,10 +60,11 @@ def make_encoder(folder: Path, *, seed: int = 0, **settings: Any) -> Path:
 
 def make_docs() -> list[Doc]:
     """Annotated docs of one to seven words."""
-    return [
-        Doc.from_words(text.split(), xpos=xpos, upos=upos, feats=feats, doc_id=f"doc-{number}")
-        for number, (text, xpos, upos, feats) in enumerate(SENTENCES)
-    ]
+    docs = []
+    for number, sentence in enumerate(SENTENCES):
+        words, xpos, upos, feats = zip(*(token.split("/") for token in sentence.split()), strict=True)
+        docs.append(Doc.from_words(words, xpos=xpos, upos=upos, feats=feats, doc_id=f"doc-{number}"))
+    return docs
 
 
 def reader(kind: str, *, grad_factor: float = 1.0, source: Path | None = None, pooling: str = "mean") -> dict[str, Any]:

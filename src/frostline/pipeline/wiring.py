@@ -162,7 +162,7 @@ def _connect(pipeline: Pipeline) -> None:
             readers[publisher].append(reading)
             if reading.from_docs and publisher not in pipeline.annotating:
                 raise ConfigError(
-                    f"'{name}' reads the activations of '{publisher}' from the docs, but '{publisher}' does not write them.",
+                    f"'{name}' reads the activations of '{publisher}' from the docs, but nobody writes them there.",
                     where="training.annotating_components",
                     fix=f'Add "{publisher}" to the list, or read it with frostline.Listener.v1.',
                 )

@@ -1,0 +1,143 @@
+"""`frostline train`: from a filled config to an output folder with the best and the last model.
+
+Puts the pieces of this package together and owns none of their work: what a step is stands in loop.py, when to
+evaluate, save and stop in driver.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from frostline.config import registry
+from frostline.embedding.store import ActivationCache, open_activations
+from frostline.embedding.transformer import Transformer
+from frostline.errors import ConfigError, did_you_mean
+from frostline.files import remove_tree
+from frostline.layers.modes import Mode, mode_of
+from frostline.pipeline.evaluation import precision_of
+from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.reading import reader_of
+from frostline.pipeline.wiring import assemble, transformers_of
+from frostline.tokens import Doc
+from frostline.training.averages import averages_from
+from frostline.training.checkpoint import digest_of_run
+from frostline.training.driver import Outcome, Place, Policy
+from frostline.training.driver import train as drive
+from frostline.training.initialize import initialize
+from frostline.training.loggers import Logger
+from frostline.training.loop import Recipe
+from frostline.training.randomness import set_up
+from frostline.training.schedules import as_schedule
+
+PRIVATE_CACHE = ".activations.cache"  # of frozen transformers that no `embed` step served; gone after the run
+
+
+def train(
+    config: dict[str, Any], output: Path, *, device: str = "", threads: int = 0, logger: Logger | None = None
+) -> Outcome:
+    """Train a pipeline and write model-best, model-last, log.jsonl and timing.json to `output`.
+
+    Goes on from the checkpoint in `output` when it belongs to this very config, data, versions and thread count.
+
+    Args:
+        config: filled and interpolated.
+        device: in torch's notation; "" for the config's own.
+        threads: that torch computes with; 0 for the config's own number.
+    Raises:
+        FrostlineError: of the kind that says whose fault it is; the last state is saved first.
+    """
+    system, training = config["system"], config["training"]
+    set_up(system["seed"], deterministic=system["deterministic"], threads=threads or system["threads"])
+    pipeline = assemble(config, device=device or system["device"])
+    train_docs: Any = reader_of(config, "train")
+    dev_docs: Any = reader_of(config, "dev")
+    initialize(pipeline, lambda: train_docs, seed=training["seed"])
+    cache = output / PRIVATE_CACHE
+    remove_tree(cache)
+    attach_stores(pipeline, training.get("activations") or {}, cache)
+    data = {"train": train_docs.digest, "dev": dev_docs.digest}
+    for number, transformer in enumerate(transformers_of(pipeline)):
+        data[f"encoder-{number}"] = transformer.ready.digest
+    try:
+        return drive(
+            pipeline,
+            train_docs,
+            dev_docs,
+            optimizer=registry.resolve(training["optimizer"], path="training.optimizer"),
+            recipe=_recipe(training),
+            policy=Policy(
+                max_steps=training["max_steps"],
+                patience=training["patience"],
+                eval_frequency=training["eval_frequency"],
+                score_weights=training["score_weights"],
+            ),
+            place=Place(
+                output=output,
+                digest=digest_of_run(config, data),
+                precision=precision_of(pipeline),
+                device=pipeline.device,
+            ),
+            averages=averages_from(training["averages"]),
+            logger=logger,
+        )
+    finally:
+        remove_tree(cache)
+
+
+def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> None:
+    """Let frozen transformers read their activations where they are, and keep what they compute themselves.
+
+    Args:
+        paths: publisher -> folder that `frostline embed` wrote.
+        cache: where the private cache of the run goes.
+    Raises:
+        ConfigError: a name is no publisher, a publisher with a path is not frozen, or the folder was made with
+            another encoder or other settings.
+    """
+    for name, path in paths.items():
+        where = f"training.activations.{name}"
+        if name not in pipeline.publishers:
+            raise ConfigError(f"'{name}' is no publisher.", where=where, fix=did_you_mean(name, pipeline.publishers))
+        transformer = pipeline.publishers[name].transformer
+        if not _is_frozen(transformer):
+            raise ConfigError(
+                f"Stored activations were given for '{name}', but it is not frozen: they would be stale after a step.",
+                where=where,
+                fix=f'Freeze it ([pipeline.modes] "{name}.*" = "frozen"), or take the path away.',
+            )
+        store = open_activations(Path(path))
+        _compare(store.settings, transformer.store_settings(), path, where)
+        transformer.stores.append(store)
+    for number, transformer in enumerate(transformers_of(pipeline)):
+        if _is_frozen(transformer):
+            transformer.stores.append(ActivationCache(cache / str(number), transformer.store_settings()))
+
+
+def _is_frozen(transformer: Transformer) -> bool:
+    return mode_of(transformer.ready) is Mode.FROZEN
+
+
+def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: str, where: str) -> None:
+    for key, value in wanted.items():
+        if stored.get(key) != value:
+            raise ConfigError(
+                f"The activations in '{path}' were made with another {key}: {stored.get(key)}, not {value}.",
+                where=where,
+                fix="Run `frostline embed` again with this config, or take the path away.",
+            )
+
+
+def _recipe(training: Mapping[str, Any]) -> Recipe:
+    return Recipe(
+        seed=training["seed"],
+        batcher=registry.resolve(training["batcher"], path="training.batcher"),
+        dropout=as_schedule(_resolved(training["dropout"], "training.dropout")),
+        accumulate_gradient=training["accumulate_gradient"],
+        max_epochs=training["max_epochs"],
+    )
+
+
+def _resolved(value: Any, path: str) -> Any:
+    return registry.resolve(value, path=path) if isinstance(value, dict) else value
