@@ -1,0 +1,203 @@
+"""A pipeline predicts, saves and loads, freezes what it says it freezes, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import frostline
+from frostline.config import Config
+from frostline.errors import ConfigError, ModelFileError
+from frostline.layers.randomness import Clock
+from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.wiring import assemble
+from frostline.training.optimizer import build_adam
+from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline
+
+KINDS = ["listener", "annotating", "independent", "detached"]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def trained(encoder: Path, kind: str, *, n_steps: int = 3, **options: object) -> Pipeline:
+    docs = make_docs()
+    pipeline = make_pipeline(make_config(encoder, [kind, kind], **options), docs)
+    optimizer = build_adam(learn_rate=0.01)
+    for step in range(n_steps):
+        pipeline.parameters.zero_gradients()
+        pipeline.update([examples_of(docs[:3]), examples_of(docs[3:])], dropout=0.1, clock=Clock(seed=0, step=step))
+        optimizer.step(pipeline.parameters, step=step)
+    return pipeline
+
+
+def weights_of(pipeline: Pipeline) -> dict[str, bytes]:
+    return {name: values.numpy().tobytes() for name, values in pipeline.parameters.named_values.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_pipeline_predicts_the_same_without_its_encoders_source(
+    encoder: Path, kind: str, tmp_path: Path
+) -> None:
+    pipeline = trained(encoder, kind)
+    pipeline.config = Config(pipeline.config)
+    for component in pipeline.config["components"].values():  # the source must not be needed again
+        for block in (component["model"], component["model"].get("embedding", {}).get("transformer", {})):
+            if "source" in block:
+                block["source"] = "nowhere"
+    expected = [doc.xpos for doc in pipeline.pipe(doc.without_annotations() for doc in make_docs())]
+
+    pipeline.to_disk(tmp_path / "model")
+    loaded = frostline.load(tmp_path / "model")
+
+    assert [doc.xpos for doc in loaded.pipe(doc.without_annotations() for doc in make_docs())] == expected
+    assert weights_of(loaded) == weights_of(pipeline)
+
+
+def test_saving_twice_gives_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
+    pipeline = trained(encoder, "listener")
+    pipeline.config = Config(pipeline.config)
+
+    pipeline.to_disk(tmp_path / "one")
+    frostline.load(tmp_path / "one").to_disk(tmp_path / "two")
+
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(files) > 6
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_listener_and_annotating_trainings_end_in_the_same_bytes(encoder: Path) -> None:
+    assert weights_of(trained(encoder, "listener")) == weights_of(trained(encoder, "annotating"))
+
+
+@pytest.mark.parametrize("kind", ["listener", "annotating"])
+def test_frozen_weights_do_not_move_by_a_bit(encoder: Path, kind: str) -> None:
+    frozen = trained(encoder, kind, modes={"transformer.*": "frozen"})
+    before = make_pipeline(make_config(encoder, [kind, kind]), make_docs())
+
+    of_encoder = [name for name in weights_of(frozen) if name.startswith("transformer/")]
+
+    assert len(of_encoder) > 20
+    assert all(weights_of(frozen)[name] == weights_of(before)[name] for name in of_encoder)
+    assert weights_of(frozen)["tagger/output.weight"] != weights_of(before)["tagger/output.weight"]
+
+
+@pytest.mark.parametrize(("kind", "moves"), [("listener", True), ("annotating", True), ("detached", False)])
+def test_an_unfrozen_encoder_moves_unless_nobody_teaches_it(encoder: Path, kind: str, moves: bool) -> None:
+    before = weights_of(make_pipeline(make_config(encoder, [kind, kind]), make_docs()))
+
+    after = weights_of(trained(encoder, kind))
+
+    moved = [name for name in after if name.startswith("transformer/") and after[name] != before[name]]
+    assert bool(moved) is moves
+
+
+def test_a_frozen_component_is_not_updated(encoder: Path) -> None:
+    before = weights_of(make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs()))
+
+    after = weights_of(trained(encoder, "listener", frozen=["tagger"], modes={"transformer.*": "frozen"}))
+
+    assert after["tagger/output.weight"] == before["tagger/output.weight"]
+    assert after["morphologizer/output.weight"] != before["morphologizer/output.weight"]
+
+
+def test_activations_do_not_outlive_their_step_or_prediction(encoder: Path) -> None:
+    docs = make_docs()
+    pipeline = make_pipeline(make_config(encoder, ["annotating"]), docs)
+    examples = examples_of(docs)
+
+    pipeline.update([examples], dropout=0.0, clock=Clock(seed=0))
+    predicted = list(pipeline.pipe(docs))
+
+    assert all(not example.predicted.activations for example in examples)
+    assert all(not doc.activations for doc in predicted)
+
+
+def test_a_user_can_keep_and_read_the_activations(encoder: Path) -> None:
+    docs = make_docs()
+    pipeline = make_pipeline(make_config(encoder, ["annotating"]), docs)
+
+    (doc,) = pipeline.pipe([docs[0].without_annotations()], keep_activations=True)
+
+    assert doc.activations["transformer"].tokens().shape == (3, 24)
+
+
+def test_texts_and_empty_docs_pass_through(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs())
+
+    docs = list(pipeline.pipe(["the dog walks", "", "  "]))
+
+    assert [len(doc) for doc in docs] == [3, 0, 0]
+    assert docs[0].xpos is not None
+    assert pipeline("").text == ""
+
+
+def test_the_order_of_docs_and_the_size_of_batches_change_nothing(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+    docs = [doc.without_annotations() for doc in make_docs()]
+
+    in_one = [doc.xpos for doc in pipeline.pipe([doc.copy() for doc in docs])]
+    one_by_one = [doc.xpos for doc in pipeline.pipe([doc.copy() for doc in docs], batch_words=1)]
+
+    assert in_one == one_by_one
+
+
+@pytest.mark.parametrize("change", ["missing", "meta", "weights", "state", "version"])
+def test_a_broken_model_folder_says_what_is_wrong_and_where(encoder: Path, tmp_path: Path, change: str) -> None:
+    pipeline = trained(encoder, "listener")
+    pipeline.config = Config(pipeline.config)
+    model = tmp_path / "model"
+    pipeline.to_disk(model)
+    if change == "missing":
+        model = tmp_path / "other"
+    elif change == "meta":
+        (model / "meta.json").write_text("{")
+    elif change == "version":
+        meta = json.loads((model / "meta.json").read_text())
+        (model / "meta.json").write_text(json.dumps({**meta, "format_version": 99}))
+    elif change == "weights":
+        data = (model / "tagger" / "weights.safetensors").read_bytes()
+        (model / "tagger" / "weights.safetensors").write_bytes(data[: len(data) // 2])
+    else:
+        (model / "tagger" / "state.json").unlink()
+
+    with pytest.raises(ModelFileError) as error:
+        frostline.load(model)
+
+    assert error.value.where is not None
+    assert error.value.fix is not None
+
+
+def test_a_reader_of_docs_needs_a_publisher_that_writes_to_them(encoder: Path) -> None:
+    config = make_config(encoder, ["annotating"])
+    config["training"]["annotating_components"] = []
+
+    with pytest.raises(ConfigError, match="nobody writes them there") as error:
+        assemble(config)
+
+    assert error.value.where == "training.annotating_components"
+
+
+def test_a_listener_before_its_publisher_is_refused(encoder: Path) -> None:
+    config = make_config(encoder, ["listener"])
+    config["pipeline"]["components"].reverse()
+
+    with pytest.raises(ConfigError, match="no such publisher comes before it"):
+        assemble(config)
+
+
+def test_restoring_weights_after_use_survives_an_exception(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+    before = weights_of(pipeline)
+    zeros = {group.name: torch.zeros_like(group.values) for group in pipeline.parameters.groups}
+
+    with pytest.raises(RuntimeError, match="inside"), pipeline.parameters.use(zeros):
+        raise RuntimeError("inside")
+
+    assert weights_of(pipeline) == before
