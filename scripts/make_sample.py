@@ -1,6 +1,6 @@
 """Make the sample corpus: three CoNLL-U files, the same bytes on every machine.
 
-    python scripts/make_sample.py corpus/sample/source --seed 0
+    python scripts/make_sample.py assets/sample --seed 0
 
 A small invented world (see sample_world/) takes the place of a treebank where there is no network.
 """
@@ -34,14 +34,14 @@ def write_split(path: Path, *, seed: int, split: str, n_sentences: int) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and write the splits."""
     parser = argparse.ArgumentParser(description="Make the sample corpus: train, dev and test as CoNLL-U.")
-    parser.add_argument("folder", type=Path, help="where train.conllu, dev.conllu and test.conllu go")
+    parser.add_argument("folder", type=Path, help="where sample-train.conllu, sample-dev.conllu and sample-test.conllu go")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another world (default: %(default)s)")
     for split, n in SPLITS.items():
         parser.add_argument(f"--{split}", type=int, default=n, metavar="N", help="sentences (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        path = options.folder / f"{split}.conllu"
+        path = options.folder / f"sample-{split}.conllu"
         n_sentences = getattr(options, split)
         n_words = write_split(path, seed=options.seed, split=split, n_sentences=n_sentences)
         print(f"{path}: {n_sentences:,} sentences, {n_words:,} words", file=sys.stderr)

@@ -27,7 +27,8 @@ def cells(matrix: Matrix, scope: Scope) -> list[Cell]:
         _check_axes(entry, matrix, scope)
         found = [cell for cell in found if not _matches(cell, entry)]
     base = [dict(cell) for cell in found]
-    for entry in matrix.include:
+    for raw in matrix.include:
+        entry = {key: _filled(value, getattr(raw, "place", matrix.place), scope) for key, value in raw.items()}
         on_axes = {key: entry[key] for key in entry if key in axes}
         picked = [index for index, cell in enumerate(base) if on_axes and _matches(cell, on_axes)]
         for index in picked:
@@ -35,12 +36,19 @@ def cells(matrix: Matrix, scope: Scope) -> list[Cell]:
         if not picked:
             missing = [name for name in axes if name not in entry]
             if missing:
-                place = getattr(entry, "place", matrix.place)
+                place = getattr(raw, "place", matrix.place)
                 scope.faults.add(
                     place, f"This cell has no value for the axis '{missing[0]}' and matches no other cell."
                 )
             found.append(dict(entry))
     return found
+
+
+def _filled(value: Any, place: Place, scope: Scope) -> Any:
+    """A value of `include` with its references filled in, inside a list too."""
+    if isinstance(value, list):
+        return [scope.value(item, place) for item in value]
+    return scope.value(value, place)
 
 
 def _values(name: str, value: Any, place: Place, scope: Scope) -> list[Any]:
