@@ -1,0 +1,66 @@
+"""Faults of a source file: collected line by line, then raised as one error that shows up to twenty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from frostline.errors import CorpusError
+
+MOST_FAULTS = 20
+
+
+class Faults:
+    """What is wrong in one file. `add` stops the reading at the twentieth fault."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found: list[tuple[int, str, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, line: int, message: str, fix: str) -> None:
+        """Note a fault. line: counted from 1. Raises CorpusError when it is one too many to go on."""
+        self._found.append((line, message, fix))
+        if len(self._found) >= MOST_FAULTS:
+            self.raise_any()
+
+    def raise_any(self) -> None:
+        """Raise CorpusError where something was noted, with every fault on a line of its own."""
+        if self._found:
+            self._raise()
+
+    def _raise(self) -> NoReturn:
+        self._found.sort(key=lambda fault: fault[0])
+        first_line, first_message, first_fix = self._found[0]
+        where = f"{self.path}:{first_line}"
+        if len(self._found) == 1:
+            raise CorpusError(first_message, where=where, fix=first_fix)
+        lines = [f"  {self.path}:{line}: {message} {fix}" for line, message, fix in self._found]
+        more = " (and there may be more)" if len(self._found) >= MOST_FAULTS else ""
+        raise CorpusError(f"{len(self._found)} faults{more}:\n" + "\n".join(lines), where=where,
+                          fix="Mend the lines above and convert again; nothing was written.")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file with their numbers from 1, without line ends ("\\n" or "\\r\\n") and byte-order mark.
+
+    Raises:
+        CorpusError: the file can't be read, or a line is not UTF-8.
+    """
+    number = 0
+    try:
+        with path.open("rb") as stream:
+            for number, data in enumerate(stream, start=1):
+                line = data.decode("utf-8")
+                if number == 1:
+                    line = line.removeprefix("\ufeff")
+                yield number, line.removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"The line is not UTF-8: {error.reason} at its byte {error.start + 1}.",
+                          where=f"{path}:{number}", fix="Save the file as UTF-8.") from error
+    except OSError as error:
+        raise CorpusError(f"The file can't be read: {error.strerror}.", where=str(path),
+                          fix="Check the path and its permissions.") from error
