@@ -14,10 +14,10 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -35,6 +35,13 @@ class Fault:
     path: str  # config path, such as training.optimizer.learn_rate
     message: str
     fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """In an Annotated type: here goes a block that calls a function of the registry `kind`."""
+
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +171,11 @@ def checked(value: Any, annotation: Any) -> tuple[Any, str | None]:
             return adapter.validate_json(text, strict=True), None
         except ValidationError as error:
             faults = list(error.errors(include_url=False))
-    if len(list(_parts(annotation))) > 1:
-        return value, f"This must be {_type_name(annotation)}, not {shown(value)}."
+    if not isinstance(value, dict) and (blocks_in(annotation) or len(_parts(annotation)) > 1):
+        limits = [fault for fault in faults if fault["type"] in _LIMITS]  # of the right type, but out of bounds
+        if not limits:
+            return value, f"This must be {_type_name(annotation)}, not {shown(value)}."
+        faults = limits
     return value, " ".join(dict.fromkeys(sentence(fault, value) for fault in faults))
 
 
@@ -206,6 +216,23 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+_TYPES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a string",
+    type(None): "null",
+    list: "a list",
+    tuple: "a list",
+    Sequence: "a list",
+    dict: "a section",
+    Mapping: "a section",
+    Path: "a path (a string)",
+}
+_LIMITS = frozenset(
+    {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long", "value_error"}
+)
+
 # Pydantic's wording, in ours; what is not here keeps pydantic's message.
 _WORDING = {
     "int_type": "a whole number",
@@ -231,9 +258,13 @@ def sentence(fault: Any, value: Any) -> str:
     wording = _WORDING.get(fault["type"])
     if wording:
         return f"{subject} must be {wording}, not {shown(given)}."
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if fault["msg"].startswith("Input should be "):
+        message = fault["msg"].removeprefix("Input should be ").replace("'", '"')
         return f"{subject} must be {message}, not {shown(given)}."
+    if fault["type"] == "value_error":
+        return str(fault["msg"].removeprefix("Value error, "))
+    if fault["type"] == "too_short":
+        return f"{subject} must not be empty."
     return f"{subject} is not valid: {fault['msg']}, not {shown(given)}."
 
 
@@ -261,7 +292,7 @@ def _adapters(key: _Hashable) -> tuple[TypeAdapter[Any], ...]:
     whole = _adapter(key.annotation)
     if whole is not None:
         return (whole,)
-    parts = [_adapter(part) for part in _parts(key.annotation)]
+    parts = [_adapter(part) for part in _parts(key.annotation) if part is not key.annotation]
     return tuple(part for part in parts if part is not None)
 
 
@@ -272,9 +303,18 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
         return None
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        yield from typing.get_args(annotation)
+def blocks_in(annotation: Any) -> list[str]:
+    """The registries whose blocks an annotation lets in by a `Block` mark."""
+    if isinstance(annotation, Block):
+        return [annotation.kind]
+    inner = annotation.__metadata__ if typing.get_origin(annotation) is typing.Annotated else _parts(annotation)
+    return [kind for part in inner if part is not annotation for kind in blocks_in(part)]
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    """The parts of a union, the annotation itself when it is none."""
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
 
 
 def _is_open(annotation: Any) -> bool:
@@ -283,14 +323,20 @@ def _is_open(annotation: Any) -> bool:
 
 
 def _type_name(annotation: Any) -> str:
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "null"}
-    parts = list(_parts(annotation)) or [annotation]
-    names = [plain.get(part) or _block_name(part) for part in parts]
-    return " or ".join(dict.fromkeys(names))
+    return " or ".join(dict.fromkeys(_part_name(part) for part in _parts(annotation)))
 
 
-def _block_name(annotation: Any) -> str:
-    if _adapter(annotation) is None:
+def _part_name(annotation: Any) -> str:
+    if kinds := blocks_in(annotation):
+        return f"a block that calls one of the registered {kinds[0]}"
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = annotation.__origin__
+    origin = typing.get_origin(annotation) or annotation
+    if origin is typing.Literal:
+        return " or ".join(shown(choice) for choice in typing.get_args(annotation))
+    if origin in _TYPES:
+        return _TYPES[origin]
+    if _adapter(annotation) is None or origin is Callable:
         return "a block that calls a registered function"
     return str(getattr(annotation, "__name__", annotation))
 

@@ -90,7 +90,7 @@ class Namespace:
             return found
         message = f"There is no '{name}' among the registered {self.kind}."
         if self._failures:
-            message += " Some modules could not be imported: " + "; ".join(self._failures) + "."
+            message += f" It may be in a module that could not be imported: {'; '.join(self._failures)}."
         fix = did_you_mean(name, self.names()) + " A function of your own is brought in by --code FILE."
         raise ConfigError(message, where=where, fix=fix)
 
@@ -133,7 +133,8 @@ class Namespace:
             try:
                 importlib.import_module(module)
             except ImportError as error:  # one missing extra must not hide the other modules
-                self._failures.append(f"{module} ({error})")
+                if str(error) not in self._failures:
+                    self._failures.append(str(error))
 
 
 def _modules_of(package: str) -> Iterator[str]:
