@@ -1,0 +1,178 @@
+"""Lay windows out as padded rows, and find their pieces again in what comes back.
+
+Two layouts: rows sorted by length under a budget of padded pieces, for training and prediction; and a fixed set of
+(rows, length) shapes, where the shape a window is computed in is a function of its length alone, for frozen encoders
+whose numbers must not depend on a window's neighbours. Index arithmetic in NumPy; the network is encoder.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline.embedding.pieces import Tokenizer, encode_words
+from frostline.embedding.windows import Windows
+
+Ints = NDArray[np.int64]
+
+_PROBES = ("a", "the", "1", ".", "one two")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialTokens:
+    """What a tokenizer puts around one text.
+
+    type_ids: of the prefix, the content and the suffix; None where all are 0, which is every encoder's default.
+    """
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad_id: int
+    type_ids: tuple[tuple[int, ...], int, tuple[int, ...]] | None = None
+
+    @property
+    def n(self) -> int:
+        """How many come on top of a window's own pieces."""
+        return len(self.prefix) + len(self.suffix)
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> SpecialTokens:
+        """Learn them from a text whose own pieces are known."""
+        pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        for probe in _PROBES:
+            (content,) = encode_words(tokenizer, [probe])
+            encoded = tokenizer(probe, add_special_tokens=True, return_token_type_ids=True, verbose=False)
+            ids, types = tuple(encoded["input_ids"]), tuple(encoded["token_type_ids"])
+            for start in range(len(ids) - len(content) + 1):
+                end = start + len(content)
+                if content and ids[start:end] == content:
+                    type_ids = (types[:start], types[start], types[end:]) if any(types) else None
+                    return cls(prefix=ids[:start], suffix=ids[end:], pad_id=pad_id, type_ids=type_ids)
+        return cls(prefix=(), suffix=(), pad_id=pad_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows for one run of the encoder.
+
+    Rows that hold no window (they fill up a fixed shape) are padding but for their first position.
+    """
+
+    ids: Ints  # (n_rows, length)
+    mask: Ints | None  # (n_rows, length) 1 where a piece or special token stands; None where that is everywhere
+    type_ids: Ints | None  # (n_rows, length)
+    positions: Ints  # (n,) of the batch's pieces in its flattened rows
+    places: Ints  # (n,) of the same pieces among the pieces of all windows, in window order
+
+
+def batches_by_length(
+    ids: Ints, windows: Windows, special: SpecialTokens, *, max_batch_pieces: int
+) -> Iterator[Batch]:
+    """Rows sorted by length, longest first, at most `max_batch_pieces` padded pieces at once (but at least one row)."""
+    order = np.argsort(-windows.n_pieces, kind="stable")
+    start = 0
+    while start < len(order):
+        length = int(windows.n_pieces[order[start]]) + special.n
+        n_rows = max(1, max_batch_pieces // length)
+        yield _lay_out(ids, windows, order[start : start + n_rows], special, length=length)
+        start += n_rows
+
+
+def batches_of_fixed_shapes(
+    ids: Ints, windows: Windows, special: SpecialTokens, *, n_padded_pieces: int, max_length: int
+) -> Iterator[Batch]:
+    """Rows in shapes that depend on nothing but the length of the row itself.
+
+    Some position is always masked, so that no encoder takes its path for batches without padding.
+    """
+    longest = int(windows.n_pieces.max(initial=0))
+    lengths = np.array([fixed_length(n, special.n, max_length) for n in range(longest + 1)])
+    length_of_window = lengths[windows.n_pieces]
+    for length in np.unique(length_of_window)[::-1].tolist():
+        n_rows = fixed_rows(length, n_padded_pieces)
+        waiting = np.flatnonzero(length_of_window == length)
+        while len(waiting):
+            chosen = waiting[:n_rows]
+            if len(chosen) == n_rows and bool((windows.n_pieces[chosen] + special.n == length).all()):
+                chosen = chosen[:-1]
+            yield _lay_out(ids, windows, chosen, special, length=length, n_rows=n_rows)
+            waiting = waiting[len(chosen) :]
+
+
+def fixed_length(n_pieces: int, n_special: int, max_length: int) -> int:
+    """The padded length for a window of `n_pieces`: about a fifth apart, and multiples of 8 where they can be."""
+    step = 8
+    while step * 8 < n_pieces:
+        step *= 2
+    content = -(-n_pieces // step) * step
+    return max(min(-(-(content + n_special) // 8) * 8, max_length), n_pieces + n_special)
+
+
+def fixed_rows(length: int, n_padded_pieces: int) -> int:
+    """The number of rows that go with a padded length: 2 or more, since one is sometimes left free."""
+    return max(2, n_padded_pieces // length)
+
+
+def _lay_out(
+    ids: Ints, windows: Windows, chosen: Ints, special: SpecialTokens, *, length: int, n_rows: int | None = None
+) -> Batch:
+    """Rows of the `chosen` windows, in that order; `n_rows` more than there are windows are filled up."""
+    n_rows = len(chosen) if n_rows is None else n_rows
+    n_prefix, n_suffix = len(special.prefix), len(special.suffix)
+    first, n_pieces = windows.first_piece[chosen], windows.n_pieces[chosen]
+    ends = np.cumsum(windows.n_pieces)
+    within = np.arange(int(n_pieces.sum())) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+    row_starts = np.arange(len(chosen), dtype=np.int64) * length
+    positions = np.repeat(row_starts + n_prefix, n_pieces) + within
+
+    rows = np.full((n_rows, length), special.pad_id, dtype=np.int64)
+    flat = rows.reshape(-1)
+    flat[positions] = ids[np.repeat(first, n_pieces) + within]
+    rows[: len(chosen), :n_prefix] = special.prefix
+    suffix_starts = row_starts + n_prefix + n_pieces
+    for offset, token in enumerate(special.suffix):
+        flat[suffix_starts + offset] = token
+
+    n_filled = np.ones(n_rows, dtype=np.int64)
+    n_filled[: len(chosen)] = n_pieces + n_prefix + n_suffix
+    full = bool((n_filled == length).all())
+    mask = None if full else (np.arange(length) < n_filled[:, None]).astype(np.int64)
+    return Batch(
+        ids=rows,
+        mask=mask,
+        type_ids=_type_ids(special, rows.shape, suffix_starts),
+        positions=positions,
+        places=np.repeat((ends - windows.n_pieces)[chosen], n_pieces) + within,
+    )
+
+
+def _type_ids(special: SpecialTokens, shape: tuple[int, ...], suffix_starts: Ints) -> Ints | None:
+    if special.type_ids is None:
+        return None
+    prefix, content, suffix = special.type_ids
+    types = np.full(shape, content, dtype=np.int64)
+    types[:, : len(prefix)] = prefix
+    for offset, value in enumerate(suffix):
+        types.reshape(-1)[suffix_starts + offset] = value
+    return types
+
+
+def ranks_of_covers(windows: Windows) -> list[tuple[Ints, Ints]]:
+    """Where windows overlap: which rows hold the first reading of a piece, which the second, and so on.
+
+    Returns:
+        For each rank (places among the pieces of all windows in window order, the pieces they read); the first
+        rank has every piece, in order, and no rank has a piece twice.
+    """
+    n_pieces = windows.n_pieces
+    within = np.arange(int(n_pieces.sum())) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+    piece_of_place = np.repeat(windows.first_piece, n_pieces) + within
+    order = np.argsort(piece_of_place, kind="stable")
+    pieces = piece_of_place[order]
+    is_first = np.concatenate(([True], pieces[1:] != pieces[:-1])) if len(pieces) else np.zeros(0, dtype=bool)
+    starts = np.flatnonzero(is_first)
+    rank = np.arange(len(pieces)) - np.repeat(starts, np.diff(np.append(starts, len(pieces))))
+    return [(order[rank == r], pieces[rank == r]) for r in range(int(rank.max(initial=0)) + 1)]

@@ -1,0 +1,168 @@
+"""Encoders on disk, in Hugging Face's layout: config.json, tokenizer.json, model.safetensors.
+
+Reads and writes local folders and never the network. Weights are written as float32 safetensors in canonical order:
+equal encoders are equal bytes, so that models with one frozen encoder share its file in a store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from frostline import files
+from frostline.digest import canonical_json
+from frostline.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from frostline.embedding.encoder import Encoder
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+# What a config says about its own origin, and not about the numbers.
+_VOLATILE = frozenset({"_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype",
+                       "is_local", "local_files_only", "tokenizer_file"})  # fmt: skip
+
+
+def load_encoder_files(
+    folder: Path, transformer_settings: Mapping[str, Any], tokenizer_settings: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """The model, float32, without a pooler and in evaluation state, and its fast tokenizer.
+
+    Args:
+        transformer_settings: take the place of the keys in config.json.
+        tokenizer_settings: handed to the tokenizer.
+    Raises:
+        ModelFileError: a file is missing or can't be read, or weights are missing in it.
+    """
+    folder = Path(folder)
+    _check_files(folder)
+    with _quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, **transformer_settings)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **tokenizer_settings)
+            model, loading = AutoModel.from_pretrained(
+                folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
+                output_loading_info=True, **_without_pooler(config),
+            )  # fmt: skip
+        except Exception as error:  # transformers, tokenizers and safetensors raise all kinds for a broken file
+            first_line = str(error).strip().split("\n")[0]
+            raise ModelFileError(
+                f"The encoder in '{folder}' can't be loaded: {first_line}", where=str(folder), fix=_FETCH_AGAIN
+            ) from error
+    missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise ModelFileError(
+            f"The encoder's weights lack {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."),
+            where=str(folder / WEIGHTS),
+            fix="config.json and model.safetensors must be of one model; see also transformer_settings.",
+        )
+    if not tokenizer.is_fast:
+        raise ModelFileError("The tokenizer has no fast version.", where=str(folder), fix="Choose another encoder.")
+    return _encoder_alone(model).eval(), tokenizer
+
+
+def model_from_config(config: Any) -> Any:
+    """A model of this config with random weights, drawn from torch's generator, without a pooler."""
+    with _quiet():
+        model = AutoModel.from_config(config, **_without_pooler(config))
+    return _encoder_alone(model).eval()
+
+
+def save_encoder(encoder: Encoder, folder: Path) -> None:
+    """Write an encoder to a folder that transformers, too, can load; what stood there is replaced."""
+    weights = {name: values.detach().float().cpu().contiguous() for name, values in _weights(encoder.model)}
+    with files.new_directory(folder) as place:
+        origin = {"architectures": [type(encoder.model).__name__], "dtype": "float32"}
+        files.write_json_atomic(place / CONFIG, _config_of(encoder.model) | origin)
+        _forget_last_call(encoder.tokenizer)
+        encoder.tokenizer.save_pretrained(place)
+        _drop_volatile(place / "tokenizer_config.json")
+        save_file(dict(sorted(weights.items())), place / WEIGHTS, metadata={"format": "pt"})
+
+
+def encoder_digest(model: Any, tokenizer: Any, precision: str) -> str:
+    """Hex SHA-256 of config, tokenizer, weights and precision; the same before and after saving and loading."""
+    digest = hashlib.sha256()
+    _forget_last_call(tokenizer)
+    for part in (precision, _config_of(model), json.loads(tokenizer.backend_tokenizer.to_str())):
+        digest.update(canonical_json(part))
+    for name, values in sorted(_weights(model)):
+        digest.update(canonical_json([name, list(values.shape)]))
+        digest.update(values.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+_FETCH_AGAIN = "Fetch it again; it must hold config.json, tokenizer.json and model.safetensors of one encoder."
+
+
+def _check_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelFileError(f"The folder '{folder}' does not exist.", where=str(folder), fix=_FETCH_AGAIN)
+    has_shards = (folder / f"{WEIGHTS}.index.json").is_file()
+    absent = [name for name in (CONFIG, TOKENIZER, WEIGHTS) if not (folder / name).is_file()]
+    if has_shards and WEIGHTS in absent:
+        absent.remove(WEIGHTS)
+    if absent:
+        raise ModelFileError(f"The encoder's folder lacks {', '.join(absent)}.", where=str(folder), fix=_FETCH_AGAIN)
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    """The argument that leaves the pooler out, where the model has it."""
+    try:
+        model_class = AutoModel._model_mapping[type(config)]
+    except KeyError:
+        return {}
+    takes_it = "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+    return {"add_pooling_layer": False} if takes_it else {}
+
+
+def _encoder_alone(model: Any) -> Any:
+    """The encoder of an encoder-decoder; other models as they are."""
+    return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+
+
+def _weights(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters and saved buffers; what two modules share comes once."""
+    saved = model.state_dict().keys()
+    for name, values in [*model.named_parameters(), *model.named_buffers()]:
+        if name in saved:
+            yield name, values
+
+
+def _config_of(model: Any) -> dict[str, Any]:
+    return {key: value for key, value in model.config.to_dict().items() if key not in _VOLATILE}
+
+
+def _forget_last_call(tokenizer: Any) -> None:
+    """Truncation and padding are state that calls leave in a fast tokenizer; neither is used here."""
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+
+
+def _drop_volatile(file: Path) -> None:
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    files.write_json_atomic(file, {key: value for key, value in settings.items() if key not in _VOLATILE})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no loading reports from transformers for the block."""
+    logging = transformers.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
