@@ -6,6 +6,7 @@
     ├── ConfigError           2    a fault in a training config
     ├── CorpusError           2    a fault in a corpus or its source file
     ├── ModelFileError        2    a fault in a saved model
+    ├── ResultsError          2    a fault in a metrics, timing or log file
     ├── AssetError            1    an asset that can't be had
     │   └── ChecksumError     2    an asset whose bytes are not the declared ones
     ├── StepFailed            1    a step's command ended with a failure
@@ -69,6 +70,12 @@ class CorpusError(FrostlineError):
 
 class ModelFileError(FrostlineError):
     """A model folder that is missing, incomplete or of another format."""
+
+    exit_code = 2
+
+
+class ResultsError(FrostlineError):
+    """A metrics, timing or log file that can't be understood."""
 
     exit_code = 2
 
