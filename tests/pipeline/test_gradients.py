@@ -36,6 +36,7 @@ def gradients_of(pipeline: Pipeline, step: Sequence[Sequence[Doc]]) -> dict[str,
 
 def assert_same(ours: dict[str, torch.Tensor], reference: dict[str, torch.Tensor], owner: str = "transformer") -> None:
     checked = 0
+    largest = max(expected.abs().max().item() for expected in reference.values())
     for name, expected in reference.items():
         group, _, parameter = name.partition("/")
         if group.startswith("encoder"):
@@ -45,7 +46,10 @@ def assert_same(ours: dict[str, torch.Tensor], reference: dict[str, torch.Tensor
         else:
             gradient = ours[name]
         worst = (gradient - expected).abs().max().item()
-        assert worst <= TOLERANCE * expected.abs().max().item(), f"{name}: off by {worst}"
+        if name.endswith("key.bias"):  # softmax does not see it: its gradient is zero but for rounding
+            assert max(gradient.abs().max().item(), expected.abs().max().item()) <= 1e-6 * largest
+        else:
+            assert worst <= TOLERANCE * expected.abs().max().item(), f"{name}: off by {worst}"
         checked += 1
     assert checked > 20
 

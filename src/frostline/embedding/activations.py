@@ -144,17 +144,21 @@ def annotate(docs: Sequence[Doc], name: str, activations: Activations, *, in_ste
 
 
 def release(docs: Sequence[Doc], name: str, *, in_step: bool) -> None:
-    """Forget what a step (or, with `in_step=False`, everything) left on the docs, so that its memory can go."""
+    """Forget what `annotate` left on the docs, so that its memory can go.
+
+    Args:
+        in_step: forget the step's activations; False forgets a prediction's and leaves those of the step alone.
+    """
     for doc in docs:
         published = doc.activations.get(name)
         if published is None:
             continue
-        if not in_step:
-            del doc.activations[name]
-            continue
-        if published.latest is published.in_step:
-            published.latest = None
-        published.in_step = None
+        if in_step:
+            if published.latest is published.in_step:
+                published.latest = None
+            published.in_step = None
+        else:
+            published.latest = published.in_step
         if published.latest is None:
             del doc.activations[name]
 

@@ -143,7 +143,7 @@ class Transformer:
     def store_settings(self) -> dict[str, Any]:
         """Everything beside a doc's own words that its frozen activations depend on."""
         return {
-            "encoder": self.ready.digest,
+            "encoder": self.ready.digest(),
             "precision": self.settings.precision,
             "window": self.window,
             "stride": self.stride,
@@ -151,7 +151,7 @@ class Transformer:
         }
 
     def _windows(self, pieces: Pieces) -> Windows:
-        return plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride)
+        return plan_windows(pieces, window=self.window, stride=self.stride)
 
     def _frozen(self, docs: Sequence[Doc]) -> Tensor:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""

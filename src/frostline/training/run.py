@@ -59,7 +59,7 @@ def train(
     attach_stores(pipeline, training.get("activations") or {}, cache)
     data = {"train": train_docs.digest, "dev": dev_docs.digest}
     for number, transformer in enumerate(transformers_of(pipeline)):
-        data[f"encoder-{number}"] = transformer.ready.digest
+        data[f"encoder-{number}"] = transformer.ready.digest()
     try:
         return drive(
             pipeline,
