@@ -151,7 +151,9 @@ class Transformer:
         }
 
     def _windows(self, pieces: Pieces) -> Windows:
-        return plan_windows(pieces, window=self.window, stride=self.stride)
+        return plan_windows(
+            pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride
+        )
 
     def _frozen(self, docs: Sequence[Doc]) -> Tensor:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
