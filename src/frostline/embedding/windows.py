@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.embedding.pieces import Pieces
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
@@ -32,11 +30,14 @@ class Windows:
         return bool((ends[:-1] > self.first_piece[1:]).any())
 
 
-def plan_windows(pieces: Pieces, *, window: int, stride: int) -> Windows:
+def plan_windows(
+    n_pieces_of_doc: NDArray[np.int32], n_pieces_of_token: NDArray[np.int32], *, window: int, stride: int
+) -> Windows:
     """Cover every piece of every doc.
 
     Args:
-        pieces: a doc without pieces gets no window. Where a doc must be cut, it is cut between tokens; a token longer
+        n_pieces_of_doc: (n_docs,); a doc without pieces gets no window.
+        n_pieces_of_token: (n_tokens,) of all docs. Where a doc must be cut, it is cut between tokens; a token longer
             than the stride is cut within.
         window: the most pieces in one window, special tokens not counted; above 0.
         stride: from one window's start to the next one's, at most; from 1 to `window` (no overlap).
@@ -45,12 +46,12 @@ def plan_windows(pieces: Pieces, *, window: int, stride: int) -> Windows:
     """
     if not 1 <= stride <= window:
         raise ValueError(f"stride must be from 1 to the window, but stride is {stride} and window {window}")
-    lengths = pieces.n_pieces_of_doc.astype(np.int64)
+    lengths = n_pieces_of_doc.astype(np.int64)
     starts = np.cumsum(lengths) - lengths
     if bool((lengths <= window).all()):
         filled = lengths > 0
         return Windows(first_piece=starts[filled], n_pieces=lengths[filled])
-    borders = np.unique(np.concatenate(([0], np.cumsum(pieces.n_pieces_of_token, dtype=np.int64))))
+    borders = np.unique(np.concatenate(([0], np.cumsum(n_pieces_of_token, dtype=np.int64))))
     first_piece: list[int] = []
     n_pieces: list[int] = []
     for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
