@@ -34,7 +34,9 @@ def write_split(path: Path, *, seed: int, split: str, n_sentences: int) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and write the splits."""
     parser = argparse.ArgumentParser(description="Make the sample corpus: train, dev and test as CoNLL-U.")
-    parser.add_argument("folder", type=Path, help="where sample-train.conllu, sample-dev.conllu and sample-test.conllu go")
+    parser.add_argument(
+        "folder", type=Path, help="where sample-train.conllu, sample-dev.conllu and sample-test.conllu go"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed is another world (default: %(default)s)")
     for split, n in SPLITS.items():
         parser.add_argument(f"--{split}", type=int, default=n, metavar="N", help="sentences (default: %(default)s)")

@@ -25,7 +25,10 @@ Scores = Mapping[str, Mapping[int, float]]  # variant -> seed -> score on dev
 
 def read_scores(folder: Path, variants: Sequence[str], seeds: Sequence[int]) -> dict[str, dict[int, float]]:
     """The weighted `score` of every cell on the development part. Raises CorpusError where one is missing."""
-    return {variant: {seed: _read_score(folder / f"{variant}-{seed}" / "dev" / "metrics.json") for seed in seeds} for variant in variants}
+    return {
+        variant: {seed: _read_score(folder / f"{variant}-{seed}" / "dev" / "metrics.json") for seed in seeds}
+        for variant in variants
+    }
 
 
 def _read_score(path: Path) -> float:
@@ -33,7 +36,9 @@ def _read_score(path: Path) -> float:
         return float(json.loads(path.read_text(encoding="utf-8"))["score"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(
-            f"No 'score' can be read there ({type(error).__name__}).", where=str(path), fix="Run the evaluate step of this cell again."
+            f"No 'score' can be read there ({type(error).__name__}).",
+            where=str(path),
+            fix="Run the evaluate step of this cell again.",
         ) from error
 
 
@@ -58,14 +63,17 @@ def selection(scores: Scores, variant: str, seed: int) -> dict[str, Any]:
 def select(folder: Path, variants: Sequence[str], seeds: Sequence[int], output: Path) -> str:
     """Choose, copy and write; returns the winner's name."""
     if not variants or not seeds:
-        raise UsageError("There is nothing to choose from: no variants or no seeds.", fix="Name them in project.yml under vars.")
+        raise UsageError(
+            "There is nothing to choose from: no variants or no seeds.", fix="Name them in project.yml under vars."
+        )
     scores = read_scores(folder, variants, seeds)
     variant, seed = choose(scores)
     with new_directory(output) as temporary:
         shutil.copytree(folder / f"{variant}-{seed}" / "model-best", temporary, dirs_exist_ok=True)
         write_json_atomic(temporary / "selection.json", selection(scores, variant, seed))
     mean = fmean(scores[variant].values())
-    say(f"best on dev: {variant} (mean score {mean:.4f} over {len(seeds)} seed{'s' if len(seeds) > 1 else ''}) → {output}")
+    over = f"over {len(seeds)} seeds" if len(seeds) > 1 else "with one seed"
+    say(f"best on dev: {variant} (mean score {mean:.4f} {over}) → {output}")
     return variant
 
 

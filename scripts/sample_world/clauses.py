@@ -13,7 +13,24 @@ from sample_world.words import Word, as_clitic, as_relation, make, mark, with_af
 BE = {"am": "'m", "is": "'s", "are": "'re"}
 SHORT = {**BE, "have": "'ve", "has": "'s", "had": "'d", "will": "'ll", "would": "'d"}
 BEFORE_NOT = {"will": "wo", "can": "ca"}
-TAKE_NOT = {"is", "are", "was", "were", "do", "does", "did", "have", "has", "had", "will", "would", "can", "could", "should", "must"}
+TAKE_NOT = {
+    "is",
+    "are",
+    "was",
+    "were",
+    "do",
+    "does",
+    "did",
+    "have",
+    "has",
+    "had",
+    "will",
+    "would",
+    "can",
+    "could",
+    "should",
+    "must",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +82,9 @@ class Clauses(Nominals):
             head = make(verb.base, "VERB", "VB", "root", VerbForm="Inf")
             do = make("do", "AUX", "VB", "aux", Mood="Imp", Person="2", VerbForm="Fin")
             return with_before(self._with_arguments(head, verb, depth), do, _clitic_not())
-        head = self._with_arguments(make(verb.base, "VERB", "VB", "root", Mood="Imp", Person="2", VerbForm="Fin"), verb, depth)
+        head = self._with_arguments(
+            make(verb.base, "VERB", "VB", "root", Mood="Imp", Person="2", VerbForm="Fin"), verb, depth
+        )
         if kind == "please":
             return with_before(head, make("please", "INTJ", "UH", "discourse"))
         return with_before(head, self.adverb()) if kind == "adverb" else head
@@ -122,11 +141,15 @@ class Clauses(Nominals):
         """A predicate that is no verb, with its subject and a form of `be`."""
         if self.draws.chance(0.15):
             be = make("be", "AUX", "VB", "cop", VerbForm="Inf")
-            return self._with_subject(head, subject, (_modal(self.draws.weighted(closed.MODALS)), be), passive=False, asks=asks)
+            return self._with_subject(
+                head, subject, (_modal(self.draws.weighted(closed.MODALS)), be), passive=False, asks=asks
+            )
         be = _be(subject.agreement, past=self._is_past(), upos="AUX", deprel="cop")
         return self._with_subject(head, subject, (be,), passive=False, asks=asks)
 
-    def _with_subject(self, head: Word, subject: Nominal, auxiliaries: tuple[Word, ...], *, passive: bool, asks: bool) -> Word:
+    def _with_subject(
+        self, head: Word, subject: Nominal, auxiliaries: tuple[Word, ...], *, passive: bool, asks: bool
+    ) -> Word:
         draws = self.draws
         word = as_relation(subject.word, subject.word.deprel + ":pass") if passive else subject.word
         if not auxiliaries:
@@ -154,14 +177,20 @@ class Clauses(Nominals):
         draws, past = self.draws, self._is_past()
         kind = draws.weighted((("simple", 9), ("modal", 2.2), ("perfect", 1.8), ("progressive", 1.6), ("do", 0.8)))
         if passive:
-            participle = make(verb.participle, "VERB", "VBN", deprel, lemma=verb.base, Tense="Past", VerbForm="Part", Voice="Pass")
+            participle = make(
+                verb.participle, "VERB", "VBN", deprel, lemma=verb.base, Tense="Past", VerbForm="Part", Voice="Pass"
+            )
             if kind == "modal":
                 be = make("be", "AUX", "VB", "aux:pass", VerbForm="Inf")
                 return Group(auxiliaries=(_modal(draws.weighted(closed.MODALS)), be), head=participle, is_passive=True)
             if kind == "perfect":
                 been = make("been", "AUX", "VBN", "aux:pass", lemma="be", Tense="Past", VerbForm="Part")
                 return Group(auxiliaries=(_have(agreement, past=past), been), head=participle, is_passive=True)
-            return Group(auxiliaries=(_be(agreement, past=past, upos="AUX", deprel="aux:pass"),), head=participle, is_passive=True)
+            return Group(
+                auxiliaries=(_be(agreement, past=past, upos="AUX", deprel="aux:pass"),),
+                head=participle,
+                is_passive=True,
+            )
         if kind == "simple" and not needs_auxiliary:
             return Group(auxiliaries=(), head=self.finite(verb, agreement, past=past, deprel=deprel))
         if kind == "perfect":
@@ -187,7 +216,10 @@ class Clauses(Nominals):
             return (self._object(depth),)
         if frame == "double":
             if draws.chance(0.5):
-                return (as_relation(self.nominal(depth + 2, case="Acc", deprel="obj").word, "iobj"), self._object(depth))
+                return (
+                    as_relation(self.nominal(depth + 2, case="Acc", deprel="obj").word, "iobj"),
+                    self._object(depth),
+                )
             return (self._object(depth + 1), self.prepositional(depth + 1, deprel="obl", preposition="to"))
         if frame == "clause":
             body = self.clause(depth + 1, deprel="ccomp")
@@ -215,7 +247,9 @@ class Clauses(Nominals):
             found.append(self.prepositional(depth + 1, deprel="obl"))
         if depth == 0 and draws.chance(0.1):
             day = make(draws.pick(closed.DAYS), "PROPN", "NNP", "obl", Number="Sing")
-            found.append(with_before(day, closed.preposition("on")) if draws.chance(0.7) else as_relation(day, "obl:unmarked"))
+            found.append(
+                with_before(day, closed.preposition("on")) if draws.chance(0.7) else as_relation(day, "obl:unmarked")
+            )
         if depth == 0 and draws.chance(0.11):
             found.append(self.adverbial_clause(depth + 1))
         return tuple(found)
@@ -263,12 +297,16 @@ def _be(agreement: Agreement, *, past: bool, upos: str, deprel: str) -> Word:
 
 def _have(agreement: Agreement, *, past: bool) -> Word:
     form = "had" if past else "has" if agreement.is_third_singular else "have"
-    return make(form, "AUX", _finite_tag(agreement, past=past), "aux", lemma="have", **_finite_features(agreement, past=past))
+    return make(
+        form, "AUX", _finite_tag(agreement, past=past), "aux", lemma="have", **_finite_features(agreement, past=past)
+    )
 
 
 def _do(agreement: Agreement, *, past: bool) -> Word:
     form = "did" if past else "does" if agreement.is_third_singular else "do"
-    return make(form, "AUX", _finite_tag(agreement, past=past), "aux", lemma="do", **_finite_features(agreement, past=past))
+    return make(
+        form, "AUX", _finite_tag(agreement, past=past), "aux", lemma="do", **_finite_features(agreement, past=past)
+    )
 
 
 def _modal(form: str) -> Word:
@@ -282,8 +320,17 @@ def _clitic_not() -> Word:
 def _before_not(auxiliary: Word) -> Word:
     """`will` and `can` lose letters before `n't`."""
     form = BEFORE_NOT.get(auxiliary.form)
-    return auxiliary if form is None else Word(
-        form=form, lemma=auxiliary.lemma, upos=auxiliary.upos, xpos=auxiliary.xpos, feats=auxiliary.feats, deprel=auxiliary.deprel
+    return (
+        auxiliary
+        if form is None
+        else Word(
+            form=form,
+            lemma=auxiliary.lemma,
+            upos=auxiliary.upos,
+            xpos=auxiliary.xpos,
+            feats=auxiliary.feats,
+            deprel=auxiliary.deprel,
+        )
     )
 
 

@@ -55,8 +55,9 @@ PRONOUNS = {
 }
 
 PREPOSITIONS = (
-    ("of", 3), ("in", 8), ("on", 6), ("at", 4), ("with", 5), ("from", 4), ("for", 5), ("to", 4), ("by", 2), ("under", 2),
-    ("over", 2), ("near", 2), ("after", 1.5), ("before", 1.5), ("through", 1.5), ("about", 1.5), ("like", 1), ("since", 0.5),
+    ("of", 3), ("in", 8), ("on", 6), ("at", 4), ("with", 5), ("from", 4), ("for", 5), ("to", 4), ("by", 2),
+    ("under", 2), ("over", 2), ("near", 2), ("after", 1.5), ("before", 1.5), ("through", 1.5), ("about", 1.5),
+    ("like", 1), ("since", 0.5),
 )  # fmt: skip
 PARTICLES = ("up", "out", "off", "down", "over", "in", "on", "back")
 SUBORDINATORS = (
@@ -65,8 +66,9 @@ SUBORDINATORS = (
 )  # fmt: skip
 DEGREES = (("very", 5), ("so", 3), ("too", 2), ("more", 3), ("most", 1), ("as", 0.5), ("rather", 1))
 PLAIN_ADVERBS = (
-    ("now", 4), ("then", 4), ("here", 3), ("there", 3), ("again", 3), ("often", 2), ("never", 2), ("soon", 2), ("still", 3),
-    ("back", 2), ("well", 2), ("just", 2), ("also", 2), ("only", 2), ("early", 2), ("fast", 2), ("right", 1), ("long", 1),
+    ("now", 4), ("then", 4), ("here", 3), ("there", 3), ("again", 3), ("often", 2), ("never", 2), ("soon", 2),
+    ("still", 3), ("back", 2), ("well", 2), ("just", 2), ("also", 2), ("only", 2), ("early", 2), ("fast", 2),
+    ("right", 1), ("long", 1),
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NUMBERS = ("two", "three", "four", "five", "six", "ten", "twelve", "20", "35", "100", "1,500")

@@ -36,7 +36,10 @@ def sentence_lines(sentence: Word) -> Iterator[str]:
     for i, (word, head) in enumerate(pairs):
         end = _end_of_token(words, i)
         if end > i and word.joint is not Joint.CLITIC:
-            yield "\t".join((f"{i + 1}-{end + 1}", "".join(forms[i : end + 1]), *["_"] * 7, _space(words, end) or "_")) + "\n"
+            yield (
+                "\t".join((f"{i + 1}-{end + 1}", "".join(forms[i : end + 1]), *["_"] * 7, _space(words, end) or "_"))
+                + "\n"
+            )
         inside = end > i or word.joint is Joint.CLITIC
         misc = "|".join(part for part in (f"NER={word.entity}", "" if inside else _space(words, i)) if part)
         head_number = "0" if head is None else str(numbers[id(head)])
@@ -67,4 +70,7 @@ def _space(words: Sequence[Word], i: int) -> str:
 
 
 def _text(words: Sequence[Word], forms: Sequence[str]) -> str:
-    return "".join((" " if word.joint is Joint.SPACE and i else "") + form for i, (word, form) in enumerate(zip(words, forms, strict=True)))
+    return "".join(
+        (" " if word.joint is Joint.SPACE and i else "") + form
+        for i, (word, form) in enumerate(zip(words, forms, strict=True))
+    )

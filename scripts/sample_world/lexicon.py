@@ -15,15 +15,18 @@ from sample_world.draws import Draws
 
 TOPICS = ("harbour", "garden", "market", "council")
 
-ONSETS = tuple("b bl br d dr f fl g gl gr h j k kl l m n p pl pr r s sk sl sm sn st str t thr tr v w z".split())
-NUCLEI = tuple("a a a e e e i i i o o o u u ai ea ee oa ou".split())
-CODAS = tuple("n m l r nd st sk ft mp lm rl th lt rk nk".split())
-MIDDLES = tuple("n l r m v d b nd st mb lt rr".split())
-ENDINGS = tuple("en el er on ot ick ow ard".split())
+ONSETS = (
+    "b", "bl", "br", "d", "dr", "f", "fl", "g", "gl", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl", "pr", "r",
+    "s", "sk", "sl", "sm", "sn", "st", "str", "t", "thr", "tr", "v", "w", "z",
+)  # fmt: skip
+NUCLEI = ("a", "a", "a", "e", "e", "e", "i", "i", "i", "o", "o", "o", "u", "u", "ai", "ea", "ee", "oa", "ou")
+CODAS = ("n", "m", "l", "r", "nd", "st", "sk", "ft", "mp", "lm", "rl", "th", "lt", "rk", "nk")
+MIDDLES = ("n", "l", "r", "m", "v", "d", "b", "nd", "st", "mb", "lt", "rr")
+ENDINGS = ("en", "el", "er", "on", "ot", "ick", "ow", "ard")
 
 FRAMES = (
-    ("intransitive", 5), ("transitive", 9), ("transitive intransitive", 5), ("double", 1.5), ("clause", 2), ("infinitive", 1.5),
-    ("gerund", 1), ("prepositional", 3), ("particle", 2),
+    ("intransitive", 5), ("transitive", 9), ("transitive intransitive", 5), ("double", 1.5), ("clause", 2),
+    ("infinitive", 1.5), ("gerund", 1), ("prepositional", 3), ("particle", 2),
 )  # fmt: skip
 
 
@@ -165,11 +168,23 @@ def with_s(stem: str) -> str:
 def _verb(stem: str, draws: Draws) -> Verb:
     past, participle = stem + "ed", stem + "ed"
     if draws.chance(0.08):
-        past, participle = draws.pick(((stem, stem), (_ablaut(stem, "o"), stem + "en"), (_ablaut(stem, "u"), _ablaut(stem, "u"))))
+        past, participle = draws.pick(
+            ((stem, stem), (_ablaut(stem, "o"), stem + "en"), (_ablaut(stem, "u"), _ablaut(stem, "u")))
+        )
     frames = tuple(draws.weighted(FRAMES).split())
-    partner = draws.pick(("up", "out", "off", "down", "over")) if "particle" in frames else draws.pick(("on", "for", "to", "with", "at"))
+    partner = (
+        draws.pick(("up", "out", "off", "down", "over"))
+        if "particle" in frames
+        else draws.pick(("on", "for", "to", "with", "at"))
+    )
     return Verb(
-        base=stem, third=with_s(stem), past=past, participle=participle, gerund=stem + "ing", frames=frames, partner=partner
+        base=stem,
+        third=with_s(stem),
+        past=past,
+        participle=participle,
+        gerund=stem + "ing",
+        frames=frames,
+        partner=partner,
     )
 
 

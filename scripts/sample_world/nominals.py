@@ -135,8 +135,11 @@ class Nominals:
     def _determiner(self, noun: Noun, plural: bool, depth: int) -> tuple[Word, ...]:
         draws = self.draws
         bare = 5.0 if plural or noun.is_mass else 0.3
-        options = (("the", 9), ("a", 0 if plural or noun.is_mass else 5), ("his", 2.5), ("this", 1.6), ("some", 1.5), ("two", 1.2 if plural else 0),
-                   ("'s", 1.0 if depth < 2 else 0), ("", bare))  # fmt: skip
+        count = 0.0 if plural or noun.is_mass else 5.0
+        options = (
+            ("the", 9), ("a", count), ("his", 2.5), ("this", 1.6), ("some", 1.5), ("two", 1.2 if plural else 0),
+            ("'s", 1.0 if depth < 2 else 0), ("", bare),
+        )  # fmt: skip
         kind = draws.weighted(options)
         if kind in ("the", "a"):
             return (closed.article(kind),)
@@ -168,7 +171,9 @@ class Nominals:
         if draws.chance(0.05):
             verb = self.verb_entry("transitive")
             found.append(
-                make(verb.participle, "VERB", "VBN", "amod", lemma=verb.base, Tense="Past", VerbForm="Part", Voice="Pass")
+                make(
+                    verb.participle, "VERB", "VBN", "amod", lemma=verb.base, Tense="Past", VerbForm="Part", Voice="Pass"
+                )
             )
         elif draws.chance(0.04):
             verb = self.verb_entry("intransitive")
@@ -183,7 +188,14 @@ class Nominals:
         if depth > 2:
             return ()
         kind = draws.weighted(
-            (("", 20 + 8 * depth), ("phrase", 5), ("relative", 1.8), ("participle", 1.5), ("gerund", 0.9), ("infinitive", 0.6))
+            (
+                ("", 20 + 8 * depth),
+                ("phrase", 5),
+                ("relative", 1.8),
+                ("participle", 1.5),
+                ("gerund", 0.9),
+                ("infinitive", 0.6),
+            )
         )
         if kind == "phrase":
             form = "of" if draws.chance(0.5) else None
@@ -192,8 +204,14 @@ class Nominals:
             return (self.relative_clause(agreement, depth + 1),)
         if kind == "participle":
             verb = self.verb_entry("transitive")
-            word = make(verb.participle, "VERB", "VBN", "acl", lemma=verb.base, Tense="Past", VerbForm="Part", Voice="Pass")
-            return (with_after(word, self.prepositional(depth + 1, deprel="obl", preposition=draws.pick(("by", "in", "for", "by")))),)
+            word = make(
+                verb.participle, "VERB", "VBN", "acl", lemma=verb.base, Tense="Past", VerbForm="Part", Voice="Pass"
+            )
+            return (
+                with_after(
+                    word, self.prepositional(depth + 1, deprel="obl", preposition=draws.pick(("by", "in", "for", "by")))
+                ),
+            )
         if kind == "gerund":
             verb = self.verb_entry("transitive")
             word = make(verb.gerund, "VERB", "VBG", "acl", lemma=verb.base, Tense="Pres", VerbForm="Part")
@@ -210,7 +228,10 @@ def _names(forms: tuple[str, ...], label: str) -> list[Word]:
 
 def _organisation(forms: tuple[str, ...]) -> Word:
     if "and" in forms:
-        first, second = (replace(word, entity=tag) for word, tag in zip(_names((forms[0], forms[2]), "ORG"), ("B-ORG", "I-ORG"), strict=True))
+        first, second = (
+            replace(word, entity=tag)
+            for word, tag in zip(_names((forms[0], forms[2]), "ORG"), ("B-ORG", "I-ORG"), strict=True)
+        )
         bond = replace(closed.conjunction("and"), entity="I-ORG")
         return with_after(first, with_before(as_relation(second, "conj"), bond))
     *parts, head = _names(forms, "ORG")

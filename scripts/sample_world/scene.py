@@ -27,16 +27,48 @@ class Manners:
 
 GENRES = {
     "letter": Manners(
-        pronoun=0.45, near_person=0.7, name=0.12, past=0.4, contraction=0.6, passive=0.03, question=0.16, imperative=0.06, fragment=0.06
+        pronoun=0.45,
+        near_person=0.7,
+        name=0.12,
+        past=0.4,
+        contraction=0.6,
+        passive=0.03,
+        question=0.16,
+        imperative=0.06,
+        fragment=0.06,
     ),
     "news": Manners(
-        pronoun=0.12, near_person=0.05, name=0.3, past=0.75, contraction=0.05, passive=0.22, question=0.01, imperative=0.0, fragment=0.08
+        pronoun=0.12,
+        near_person=0.05,
+        name=0.3,
+        past=0.75,
+        contraction=0.05,
+        passive=0.22,
+        question=0.01,
+        imperative=0.0,
+        fragment=0.08,
     ),
     "story": Manners(
-        pronoun=0.35, near_person=0.15, name=0.2, past=0.9, contraction=0.25, passive=0.08, question=0.05, imperative=0.01, fragment=0.02
+        pronoun=0.35,
+        near_person=0.15,
+        name=0.2,
+        past=0.9,
+        contraction=0.25,
+        passive=0.08,
+        question=0.05,
+        imperative=0.01,
+        fragment=0.02,
     ),
     "guide": Manners(
-        pronoun=0.2, near_person=0.8, name=0.08, past=0.1, contraction=0.2, passive=0.14, question=0.03, imperative=0.4, fragment=0.1
+        pronoun=0.2,
+        near_person=0.8,
+        name=0.08,
+        past=0.1,
+        contraction=0.2,
+        passive=0.14,
+        question=0.03,
+        imperative=0.4,
+        fragment=0.1,
     ),
 }
 
@@ -76,7 +108,13 @@ def set_scene(draws: Draws, lexicon: Lexicon, *, topic: str, genre: str) -> Scen
     places = tuple(lexicon.places.draw(draws, topic) for _ in range(draws.integer(1, 3)))
     organisations = tuple(_organisation(draws, lexicon, topic) for _ in range(draws.integer(1, 2)))
     return Scene(
-        draws=draws, lexicon=lexicon, topic=topic, genre=genre, persons=persons, places=places, organisations=organisations
+        draws=draws,
+        lexicon=lexicon,
+        topic=topic,
+        genre=genre,
+        persons=persons,
+        places=places,
+        organisations=organisations,
     )
 
 

@@ -21,7 +21,9 @@ class Sentences(Clauses):
             return with_after(self._question(), mark("?", xpos="."))
         if draws.chance(manners.imperative):
             return with_after(self.imperative(0), mark(draws.weighted(((".", 5), ("!", 1))), xpos="."))
-        kind = draws.weighted((("plain", 10), ("fronted", 2), ("coordinated", 2.2), ("existential", 0.8), ("it", 0.6), ("gerund", 0.5)))
+        kind = draws.weighted(
+            (("plain", 10), ("fronted", 2), ("coordinated", 2.2), ("existential", 0.8), ("it", 0.6), ("gerund", 0.5))
+        )
         if kind == "fronted":
             body = self._fronted()
         elif kind == "coordinated":
@@ -48,7 +50,9 @@ class Sentences(Clauses):
             opening = closed.subordinator(draws.weighted(closed.SUBORDINATORS))
             return with_before(body, with_after(with_before(clause, opening), mark(",")))
         if kind == "call":
-            cry = make(draws.pick((*self.scene.lexicon.interjections, "oh", "well", "yes", "no")), "INTJ", "UH", "discourse")
+            cry = make(
+                draws.pick((*self.scene.lexicon.interjections, "oh", "well", "yes", "no")), "INTJ", "UH", "discourse"
+            )
             return with_before(body, cry, mark(","))
         return with_before(body, self.adverb(), mark(",")) if draws.chance(0.5) else with_before(body, self.adverb())
 
@@ -59,7 +63,11 @@ class Sentences(Clauses):
         return with_after(first, with_before(second, mark(",")) if self.draws.chance(0.6) else second)
 
     def _it_is(self) -> Word:
-        subject = Nominal(word=closed.pronoun_word(closed.PRONOUNS["it"], case="Nom", deprel="expl"), agreement=SINGULAR, is_pronoun=True)
+        subject = Nominal(
+            word=closed.pronoun_word(closed.PRONOUNS["it"], case="Nom", deprel="expl"),
+            agreement=SINGULAR,
+            is_pronoun=True,
+        )
         head = self.adjective(deprel="root")
         if self.draws.chance(0.5):
             real = with_before(self.clause(1, deprel="csubj"), closed.subordinator("that"))
@@ -75,7 +83,9 @@ class Sentences(Clauses):
         body = self.clause(1, deprel="root", asks=True)
         if kind == "yes or no":
             return body
-        return with_before(body, make(self.draws.pick(("why", "when", "where", "how")), "ADV", "WRB", "advmod", PronType="Int"))
+        return with_before(
+            body, make(self.draws.pick(("why", "when", "where", "how")), "ADV", "WRB", "advmod", PronType="Int")
+        )
 
     def _fragment(self) -> Word:
         if self.scene.genre == "letter":
