@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 720.0, 340.0
+HEIGHT = 340.0
 LEFT, TOP, BOTTOM = 46.0, 14.0, 40.0
 LABEL_GAP = 17.0
-GLYPH = 6.9  # mean width of a label's character
+GLYPH = 7.7  # width of a label's character in a wide font
 N_COLOURS = 6
 DASHES = ("", "7 4", "2 4", "9 3 2 3")
 
@@ -71,14 +71,14 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks[first : max(last, first + 1) + 1]
 
 
-def line_chart(series: Sequence[Series], *, x_title: str, y_title: str, title: str) -> str:
+def line_chart(series: Sequence[Series], *, width: float, x_title: str, y_title: str, title: str) -> str:
     """Lines with labels at their ends, as one <svg>; an empty text when there is nothing to draw."""
     drawn = [one for one in series if one.points]
     if not drawn:
         return ""
     groups = _coinciding(drawn)
     labels = [_label(group) for group in groups]
-    right = WIDTH - 14 - max(GLYPH * len(line) for lines in labels for line in lines) - 12
+    right = width - 14 - max(GLYPH * len(line) for lines in labels for line in lines) - 12
     xs = [x for one in drawn for x, _ in one.points]
     ys = [y for one in drawn for _, y in one.points] + [y for one in drawn for _, *pair in one.band for y in pair]
     y_ticks = nice_ticks(min(ys), max(ys))
@@ -92,23 +92,25 @@ def line_chart(series: Sequence[Series], *, x_title: str, y_title: str, title: s
     for group, lines, end, place in zip(groups, labels, ends, _spread(ends, labels), strict=True):
         x_end = x_axis.at(group[0].points[-1][0])
         body += _end_label(group[0].colour, lines, x_end, end, right, place)
-    return _svg(body, title)
+    return _svg(body, width, title)
 
 
-def scatter_chart(places: Sequence[tuple[str, int, float, float]], *, x_title: str, y_title: str, title: str) -> str:
+def scatter_chart(
+    places: Sequence[tuple[str, int, float, float]], *, width: float, x_title: str, y_title: str, title: str
+) -> str:
     """Named dots (name, colour, x, y) over a logarithmic x; an empty text when fewer than two can be drawn."""
     drawn = [place for place in places if place[2] > 0]
     if len(drawn) < 2:
         return ""
     x_ticks = log_ticks(min(p[2] for p in drawn) * 0.9, max(p[2] for p in drawn) * 1.1)
     y_ticks = nice_ticks(min(p[3] for p in drawn), max(p[3] for p in drawn))
-    x_axis = Axis(low=x_ticks[0], high=x_ticks[-1], start=LEFT, end=WIDTH - 24, is_log=True)
+    x_axis = Axis(low=x_ticks[0], high=x_ticks[-1], start=LEFT, end=width - 24, is_log=True)
     y_axis = Axis(low=y_ticks[0], high=y_ticks[-1], start=HEIGHT - BOTTOM, end=TOP + 6)
     body = _frame(x_axis, y_axis, x_ticks, y_ticks, x_title=x_title, y_title=y_title)
     dots = [(x_axis.at(x), y_axis.at(y)) for _, _, x, y in drawn]
     taken: list[tuple[float, float, float, float]] = [(x - 7, y - 7, x + 7, y + 7) for x, y in dots]
     for (name, colour, x, y), (left, top) in sorted(zip(drawn, dots, strict=True), key=lambda item: item[1]):
-        box, anchor = _free_place(left, top, GLYPH * len(name), taken)
+        box, anchor = _free_place(left, top, GLYPH * len(name), width, taken)
         taken.append(box)
         text_x = box[0] if anchor == "start" else box[2] if anchor == "end" else (box[0] + box[2]) / 2
         body += [
@@ -117,11 +119,12 @@ def scatter_chart(places: Sequence[tuple[str, int, float, float]], *, x_title: s
             f'<text class="name t{colour % N_COLOURS}" x="{text_x:.1f}" y="{box[1] + 11:.1f}" '
             f'text-anchor="{anchor}">{escape(name)}</text>',
         ]
-    return _svg(body, title)
+    return _svg(body, width, title)
 
 
-def _svg(body: Sequence[str], title: str) -> str:
-    head = f'<svg class="chart" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{escape(title)}">'
+def _svg(body: Sequence[str], width: float, title: str) -> str:
+    size = f'viewBox="0 0 {width:.0f} {HEIGHT:.0f}" style="min-width:{0.9 * width:.0f}px"'
+    head = f'<svg class="chart" {size} role="img" aria-label="{escape(title)}">'
     return "\n".join([head, *body, "</svg>"])
 
 
@@ -206,7 +209,7 @@ def _end_label(colour: int, lines: Sequence[str], x: float, y: float, right: flo
 
 
 def _free_place(
-    x: float, y: float, width: float, taken: Sequence[tuple[float, float, float, float]]
+    x: float, y: float, width: float, page_width: float, taken: Sequence[tuple[float, float, float, float]]
 ) -> tuple[tuple[float, float, float, float], str]:
     """A box for a dot's name that covers nothing drawn so far, as far as one can be had, and its text anchor."""
     options = [
@@ -219,7 +222,7 @@ def _free_place(
         ((x + 8, y + 8, x + 8 + width, y + 24), "start"),
         ((x - 8 - width, y + 8, x - 8, y + 24), "end"),
     ]
-    inside = [option for option in options if option[0][0] > LEFT and option[0][2] < WIDTH and option[0][1] > 0]
+    inside = [option for option in options if option[0][0] > LEFT and option[0][2] < page_width and option[0][1] > 0]
 
     def covered(option: tuple[tuple[float, float, float, float], str]) -> float:
         a = option[0]

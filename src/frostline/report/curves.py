@@ -14,6 +14,7 @@ def learning_chart(variants: Sequence[Variant], colours: Mapping[str, int]) -> s
     series = [_series(variant, colours[variant.name]) for variant in variants]
     return line_chart(
         series,
+        width=620,
         x_title="step",
         y_title="dev score",
         title="Learning curves: dev score by training step, one line for each variant",
@@ -29,7 +30,8 @@ def cost_chart(variants: Sequence[Variant], colours: Mapping[str, int]) -> str:
             places.append((variant.name, colours[variant.name], seconds.value, 100 * score.value))
     return scatter_chart(
         places,
-        x_title="seconds of training (logarithmic)",
+        width=420,
+        x_title="seconds of training, logarithmic",
         y_title="test score",
         title="Test score against training time",
     )

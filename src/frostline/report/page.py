@@ -65,13 +65,13 @@ class Page:
     facts: tuple[Fact, ...]
     metric_titles: tuple[str, ...]
     scores: tuple[Row, ...]
-    baseline: str | None
+    scores_note: str
     cost_titles: tuple[str, ...]
     costs: tuple[Row, ...]
     findings: tuple[Finding, ...]
     learning: Markup
     trade: Markup
-    n_seeds: int
+    seeds_note: str
     n_complete: int
 
 
@@ -117,6 +117,7 @@ def build_page(runs: Sequence[Run], profile: str, spec: ReportSpec) -> Page:
     colours = {name: number for number, name in enumerate(names)}
     metrics = columns_of(variants, spec.metrics)
     costs = [cost for cost in COSTS if any(cost.figure(variant) for variant in variants)]
+    n_seeds = max((len(variant.runs) for variant in variants), default=0)
     verdict, detail, best = _verdict(variants, profile)
     return Page(
         title=spec.title or "Which variant is best?",
@@ -127,13 +128,13 @@ def build_page(runs: Sequence[Run], profile: str, spec: ReportSpec) -> Page:
         facts=_facts(variants),
         metric_titles=tuple(METRIC_TITLES.get(name, name) for name in metrics),
         scores=_score_rows(variants, metrics, colours, spec.baseline),
-        baseline=spec.baseline if variants else None,
+        scores_note=_scores_note(n_seeds, spec.baseline),
         cost_titles=tuple(cost.title for cost in costs),
         costs=_cost_rows(variants, costs, colours),
         findings=tuple(find_pairs(variants)),
         learning=Markup(learning_chart(variants, colours)),
         trade=Markup(cost_chart(variants, colours)),
-        n_seeds=max((len(variant.runs) for variant in variants), default=0),
+        seeds_note=_seeds_note(n_seeds),
         n_complete=sum(variant.missing is None for variant in variants),
     )
 
@@ -175,6 +176,19 @@ def _verdict(variants: Sequence[Variant], profile: str) -> tuple[str, str, str]:
     return sentence, detail, line
 
 
+def _scores_note(n_seeds: int, baseline: str | None) -> str:
+    note = "In percent, best on dev first, the best of each column marked."
+    if n_seeds > 1:
+        note += " Means over the seeds, with their standard deviation (±)."
+    return f"{note} With a sign: points beside {baseline}." if baseline else note
+
+
+def _seeds_note(n_seeds: int) -> str:
+    if n_seeds == 0:
+        return "."
+    return f", {n_seeds} seeds each." if n_seeds > 1 else ", 1 seed each. With one seed, small differences may be luck."
+
+
 def _facts(variants: Sequence[Variant]) -> tuple[Fact, ...]:
     if not variants or variants[0].score("dev") is None:
         return ()
@@ -202,12 +216,19 @@ def _score_rows(
             for variant in variants:
                 found = variant.metric(split, metric)
                 beside = base.metric(split, metric) if base and base is not variant else None
-                note = wording.points(found.value - beside.value) if found and beside else ""
-                text = wording.percent_mean(found)
-                cells[variant.name].append(Cell(text=text, is_best=variant.name in best, note=note))
+                cells[variant.name].append(_score_cell(found, beside, is_best=variant.name in best))
     return tuple(
         Row(name=v.name, colour=colours[v.name], missing=v.missing, cells=tuple(cells[v.name])) for v in variants
     )
+
+
+def _score_cell(found: Mean | None, beside: Mean | None, *, is_best: bool) -> Cell:
+    if found is None:
+        return Cell(text=wording.NOT_THERE)
+    notes = [f"± {wording.percent(found.spread)}"] if found.spread is not None else []
+    if beside is not None:
+        notes.append(wording.points(found.value - beside.value))
+    return Cell(text=wording.percent(found.value), is_best=is_best, note=" · ".join(notes))
 
 
 def _cost_rows(variants: Sequence[Variant], costs: Sequence[Cost], colours: dict[str, int]) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ annotations without a way back cost; `frozen-y` beside `unfrozen-y` what moving 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frostline.report.reading import Run
 from frostline.report.summary import METRIC_TITLES, Variant
@@ -40,14 +40,28 @@ def find_pairs(variants: Sequence[Variant]) -> list[Finding]:
         sharing = by_name.get(f"{stem}-annotating") or by_name.get(f"{stem}-listener")
         if reading == "detached" and sharing:
             found.append(cost_of_detaching(sharing, variant, by_name))
-    for name, variant in by_name.items():
-        if name.startswith("frozen-") and (other := by_name.get(f"un{name}")):
-            found.append(gain_of_moving(variant, other))
+    moves = [
+        (v, other) for name, v in by_name.items() if name.startswith("frozen-") and (other := by_name.get(f"un{name}"))
+    ]
+    found += _without_repeats([gain_of_moving(frozen, unfrozen) for frozen, unfrozen in moves])
     for name, variant in by_name.items():
         stem, _, reading = name.rpartition("-")
         if reading == "independent" and (other := by_name.get(f"{stem}-listener")):
             found.append(price_of_independence(other, variant))
     return found
+
+
+def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings with one answer to one question, told once; the others' names are added as a sentence."""
+    kept: list[Finding] = []
+    for finding in findings:
+        twin = next((i for i, other in enumerate(kept) if other.answer == finding.answer), None)
+        if twin is None or finding.tone == UNKNOWN:
+            kept.append(finding)
+            continue
+        more = f"{finding.names[0]} and {finding.names[1]} show the same."
+        kept[twin] = replace(kept[twin], sentences=(*kept[twin].sentences, more))
+    return kept
 
 
 def same_bytes(listener: Variant, annotating: Variant) -> Finding:
@@ -67,9 +81,10 @@ def same_bytes(listener: Variant, annotating: Variant) -> Finding:
         answer, tone = "different", BAD
         names = sorted({file for _, differing in known for file in differing})
         sentences.append(f"The last models differ in {listed(names[:4])}{' and more' if len(names) > 4 else ''}.")
-    sentences += _costs(annotating, listener, of="Annotating", against="the listener")
+    sentences += _costs(annotating, listener)
+    stem = listener.name.rpartition("-")[0]
     return Finding(
-        question="Does it matter how components read the shared encoder?",
+        question=f"Does it matter how components read the {stem} encoder?",
         names=(listener.name, annotating.name),
         answer=answer,
         tone=tone,
@@ -95,7 +110,9 @@ def cost_of_detaching(sharing: Variant, detached: Variant, by_name: Mapping[str,
             )
         beside = _difference(detached, frozen)
         if beside is not None:
-            sentences.append(f"That is {points(beside)} points beside {frozen.name}, which never meant to move it.")
+            sentences.append(
+                f"Beside {frozen.name}, which means to leave it alone, that makes {points(beside)} points."
+            )
     sentences.append("The variant is a control: the fault is there on purpose.")
     tone = BAD if difference < 0 else NEUTRAL
     return Finding(
@@ -110,7 +127,7 @@ def gain_of_moving(frozen: Variant, unfrozen: Variant) -> Finding:
     names = (frozen.name, unfrozen.name)
     if difference is None:
         return _open(question, names)
-    sentences = [_scores(unfrozen, frozen), *_costs(unfrozen, frozen, of="Training it", against="freezing it")]
+    sentences = [_scores(unfrozen, frozen), *_costs(unfrozen, frozen)]
     return Finding(
         question=question,
         names=names,
@@ -127,7 +144,7 @@ def price_of_independence(shared: Variant, independent: Variant) -> Finding:
     names = (shared.name, independent.name)
     if difference is None:
         return _open(question, names)
-    sentences = [_scores(independent, shared), *_costs(independent, shared, of="It", against="sharing")]
+    sentences = [_scores(independent, shared), *_costs(independent, shared)]
     sizes = independent.cost("bytes_on_disk"), shared.cost("bytes_on_disk")
     if sizes[0] and sizes[1] and sizes[1].value:
         sentences.append(f"On disk it is {times(sizes[0].value / sizes[1].value)} as large.")
@@ -160,19 +177,18 @@ def _scores(variant: Variant, other: Variant) -> str:
     return f"{head} ({', '.join(parts)})." if len(parts) > 1 else f"{head}."
 
 
-def _costs(variant: Variant, other: Variant, *, of: str, against: str) -> list[str]:
+def _costs(variant: Variant, other: Variant) -> list[str]:
     """A sentence on training seconds and memory, where both are known."""
     parts = []
     mine, theirs = variant.cost("seconds"), other.cost("seconds")
     if mine and theirs and theirs.value:
         parts.append(
-            f"takes {seconds(mine.value)} of training against {seconds(theirs.value)} "
-            f"({times(mine.value / theirs.value)})"
+            f"trains for {seconds(mine.value)} against {seconds(theirs.value)} ({times(mine.value / theirs.value)})"
         )
     mine, theirs = variant.cost("peak_memory_mib"), other.cost("peak_memory_mib")
     if mine and theirs:
         parts.append(f"peaks at {mebibytes(mine.value)} of memory against {mebibytes(theirs.value)}")
-    return [f"{of} {' and '.join(parts)} for {against}."] if parts else []
+    return [f"{variant.name} {' and '.join(parts)}."] if parts else []
 
 
 def _by_seed(left: Variant, right: Variant) -> list[tuple[Run, Run]]:

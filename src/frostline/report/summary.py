@@ -46,12 +46,15 @@ class Variant:
     @property
     def missing(self) -> str | None:
         """What is not there yet, in words; None when every run is whole."""
-        faults = [(run.seed, run.missing) for run in self.runs if run.missing]
+        faults: dict[str, list[int]] = {}
+        for run in self.runs:
+            if run.missing:
+                faults.setdefault(run.missing, []).append(run.seed)
         if not faults:
             return None
-        if len(self.runs) == 1:
-            return faults[0][1]
-        return "; ".join(f"seed {seed} {fault}" for seed, fault in faults)
+        if any(len(seeds) == len(self.runs) for seeds in faults.values()):
+            return next(iter(faults))
+        return "; ".join(f"seed {', '.join(map(str, seeds))} {fault}" for fault, seeds in faults.items())
 
     def metric(self, split: str, name: str) -> Mean | None:
         """Mean of a metric over the seeds that have it."""
