@@ -68,11 +68,21 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None, *,
             a reference that leads nowhere. All faults of one kind at once, each with its file and line.
     """
     data, origins = _read_chain(Path(path), [])
-    faults = [fault for key, value in (overrides or {}).items() if (fault := _override(data, origins, key, value))]
+    config = with_overrides(Config(data, is_interpolated=False, origins=origins), overrides or {})
+    return interpolate_config(config) if interpolated else config
+
+
+def with_overrides(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """A copy with overrides set.
+
+    Raises:
+        ConfigError: an override that names nothing; all of them at once.
+    """
+    data, origins = copy.deepcopy(dict(config)), dict(config.origins)
+    faults = [fault for key, value in overrides.items() if (fault := _override(data, origins, key, value))]
     if faults:
         raise_faults(faults)
-    config = Config(data, is_interpolated=False, origins=origins)
-    return interpolate_config(config) if interpolated else config
+    return Config(data, is_interpolated=config.is_interpolated, origins=origins)
 
 
 def interpolate_config(config: Config) -> Config:
@@ -88,7 +98,7 @@ def interpolate_config(config: Config) -> Config:
 
 
 def parse_overrides(arguments: Sequence[str], *, options: Sequence[str] = ()) -> dict[str, Any]:
-    """Read `--section.key value`, `--section.key=value` and `--section.key` (true) from a command line.
+    """Read `--section.key value` and `--section.key=value` from a command line.
 
     Args:
         arguments: what no declared option took.
@@ -96,7 +106,7 @@ def parse_overrides(arguments: Sequence[str], *, options: Sequence[str] = ()) ->
     Returns:
         Config path -> value as typed, for `load_config`. The last of two for one key wins.
     Raises:
-        UsageError: an argument that is no override.
+        UsageError: an argument that is no override, or an override without a value.
     """
     overrides: dict[str, Any] = {}
     rest = list(arguments)
@@ -114,7 +124,8 @@ def parse_overrides(arguments: Sequence[str], *, options: Sequence[str] = ()) ->
         elif rest and not rest[0].startswith("--"):
             overrides[name] = OverrideText(rest.pop(0))
         else:
-            overrides[name] = True
+            fix = f"Write --{name} true, for example; a value that starts with -- is written --{name}=--value."
+            raise UsageError(f"The override --{name} has no value.", fix=fix)
     return overrides
 
 

@@ -1,0 +1,44 @@
+"""`frostline debug config`: everything that is wrong with a config, or what it comes to."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frostline import console
+from frostline.cli import options
+
+app = typer.Typer(help="Look for faults before a long run.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Look for faults before a long run."""
+
+
+@app.command("config", epilog="Example: `frostline debug config configs/frozen-listener.cfg --training.max_epochs 2`")
+def config(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.")],
+    code: options.Code = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Check a config and print what it comes to, or all its faults.
+
+    Checked are keys, values and names of functions, with overlays, overrides and references in place. Neither corpora
+    nor weights are read, so this takes seconds. The result is the config with every default filled in; with `--json`
+    it is one JSON object. Faults go to standard error, each with its file and line, and the exit code is 2.
+
+    Written: nothing.
+    """
+    overrides = options.begin(context, code=code, quiet=quiet)
+    filled = options.filled_config(path, overrides)
+    if json:
+        console.out(json_module.dumps(filled, indent=2, ensure_ascii=False))
+    else:
+        console.out(filled.to_str())
+    console.say(f"{path} has no fault.")

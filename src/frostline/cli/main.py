@@ -1,0 +1,98 @@
+"""Entry of the `frostline` command: puts the verbs together and turns faulty command lines into our errors.
+
+Loads typer and nothing heavier: a verb imports what it calls when it is called, so `--help` is quick everywhere.
+Overrides (`--section.key value`) are told apart by the dot in their name and taken out before typer sees the line.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from frostline.cli import apply, convert, debug, embed, evaluate, init, pretrain, train
+from frostline.cli.options import CommandLine
+from frostline.console import run_command
+from frostline.errors import UsageError, did_you_mean
+
+app = typer.Typer(
+    name="frostline",
+    help="Train, evaluate and use NLP pipelines that share one transformer.\n\n"
+    "A pipeline is described by a config file (`frostline init config`), trained on corpora that `frostline convert` "
+    "made, and saved as a folder that the other commands read. Every command has its own `--help`.",
+    epilog="First steps: `frostline init config my.cfg`, then `frostline train my.cfg --output training/mine`.",
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (train, evaluate, embed, pretrain, convert, apply):
+    verb.add_to(app)
+app.add_typer(init.app, name="init")
+app.add_typer(debug.app, name="debug")
+
+# Typer brings its own copy of click or uses the installed one, by version; its own exceptions lead to the base class.
+_FaultyCommandLine: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    run_command(lambda: run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run one command line.
+
+    Raises:
+        FrostlineError: whatever was wrong, with the command line or with what it asked for.
+    """
+    words, overrides = split_overrides(arguments)
+    line = CommandLine(overrides=tuple(overrides))
+    command = typer.main.get_command(app)
+    try:
+        command.main(args=words or ["--help"], prog_name="frostline", standalone_mode=False, obj=line)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except _FaultyCommandLine as error:
+        raise _as_usage_error(error) from None
+
+
+def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command line without its overrides, and the overrides with their values."""
+    words: list[str] = []
+    overrides: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            return [*words, word, *rest], overrides
+        if not (name.startswith("--") and "." in name):
+            words.append(word)
+            continue
+        overrides.append(word)
+        if not equals and rest and not rest[0].startswith("--"):
+            overrides.append(rest.pop(0))
+    return words, overrides
+
+
+def _as_usage_error(error: Exception) -> UsageError:
+    """Typer's complaint in our words: one sentence, the nearest right word, where to read more."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "frostline"
+    formatted = error.format_message() if hasattr(error, "format_message") else str(error)
+    lines = formatted.splitlines() or [f"`{path}` needs a command."]
+    message = lines[0].partition(" Did you mean")[0].partition(" (Possible options")[0].strip()
+    near = [option for option in getattr(error, "possibilities", None) or () if option]
+    known = getattr(context.command, "commands", {}) if context is not None else {}
+    unknown = re.fullmatch(r"No such command '(.*)'\.?", message)
+    if unknown and known:
+        hint = did_you_mean(unknown[1], known) + " "
+    else:
+        hint = f"Did you mean {near[0]}? " if near else ""
+    return UsageError(message if message.endswith(".") else f"{message}.", fix=f"{hint}See `{path} --help`.")
+
+
+__all__ = ["app", "main", "run", "split_overrides"]

@@ -1,0 +1,128 @@
+"""What the verbs have in common: their shared options, their overrides, and how they print a result.
+
+Loads nothing heavy; the functions import what they need when a verb is really run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from frostline import console
+from frostline.errors import UsageError
+
+if TYPE_CHECKING:
+    from frostline.config import Config
+
+MACHINE = "Machine"
+OUTPUT_PANEL = "What is printed"
+
+Gpu: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--gpu", metavar="N", min=0, show_default=False, rich_help_panel=MACHINE,
+        help="Compute on GPU number N (0 is the first). Without it: the device that the config names, else the CPU.",
+    ),
+]  # fmt: skip
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=1, show_default=False, rich_help_panel=MACHINE,
+        help="Compute with N threads. Without it: what the config says, else what PyTorch chooses.",
+    ),
+]  # fmt: skip
+Code: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--code", metavar="FILE", show_default=False, rich_help_panel=MACHINE,
+        help="Import this Python file first, so that the config can name the functions it registers. Can be repeated.",
+    ),
+]  # fmt: skip
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no progress, only the result.", rich_help_panel=OUTPUT_PANEL)
+]
+Json: TypeAlias = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON on standard output.", rich_help_panel=OUTPUT_PANEL),
+]
+
+OVERRIDES = (
+    "Any key of the config can be set for this run: `--section.key value`, such as `--training.max_epochs 2` or "
+    "`--paths.train corpus/mine`."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What `main` took out of the command line before typer read it."""
+
+    overrides: tuple[str, ...] = ()
+
+
+def begin(
+    context: typer.Context,
+    *,
+    code: list[Path] | None = None,
+    quiet: bool = False,
+    takes_overrides: bool = True,
+) -> dict[str, Any]:
+    """Start a verb: hush progress if asked, import the user's code, read the overrides.
+
+    Raises:
+        UsageError: overrides where no config is read, or malformed ones.
+        ConfigError: the user's code can't be imported.
+    """
+    console.set_quiet(quiet)
+    line: CommandLine = context.obj if isinstance(context.obj, CommandLine) else CommandLine()
+    if line.overrides and not takes_overrides:
+        raise UsageError(
+            f"`{context.command_path}` reads no config that {line.overrides[0]} could change.",
+            fix=f"See `{context.command_path} --help`.",
+        )
+    if code:
+        from frostline.config.user_code import import_file
+
+        for file in code:
+            import_file(file)
+    if not line.overrides:
+        return {}
+    from frostline.config import parse_overrides
+
+    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+    return parse_overrides(line.overrides, options=options)
+
+
+def filled_config(path: Path, overrides: Mapping[str, Any]) -> Config:
+    """The config at `path` with overrides, every default filled in and everything checked."""
+    from frostline.config import fill_config, load_config
+
+    return fill_config(load_config(path, overrides))[0]
+
+
+def chosen_device(gpu: int | None) -> str:
+    """The device in torch's notation; "" when the command line leaves it open.
+
+    Raises:
+        UsageError: torch sees no such GPU.
+    """
+    if gpu is None:
+        return ""
+    from frostline.pipeline.devices import require_gpu
+
+    require_gpu(gpu)
+    return f"cuda:{gpu}"
+
+
+def print_result(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a result to standard output: JSON, or one `key  value` line each."""
+    if as_json:
+        console.out(json.dumps(result, sort_keys=True, ensure_ascii=False))
+        return
+    width = max((len(key) for key in result), default=0)
+    for key, value in result.items():
+        console.out(f"{key:<{width}}  {f'{value:.4f}' if isinstance(value, float) else value}")
