@@ -25,7 +25,6 @@ def make_report(root: Path, profile: str, spec: ReportSpec) -> ReportPaths:
 
     Raises:
         ResultsError: a file that is there can't be understood.
-        ConfigError: the spec names a baseline that is no variant.
     """
     page = build_page(read_runs(root, profile), profile, spec)
     folder = root / "reports" / profile

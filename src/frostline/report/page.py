@@ -12,7 +12,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from frostline.errors import ConfigError, did_you_mean
 from frostline.report import wording
 from frostline.report.charts import N_COLOURS
 from frostline.report.curves import cost_chart, learning_chart
@@ -31,7 +30,7 @@ class Cell:
     text: str
     is_best: bool = False
     bar: float | None = None
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,6 @@ class Fact:
 
     title: str
     value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +99,9 @@ COSTS = (
 
 
 def build_page(runs: Sequence[Run], profile: str, spec: ReportSpec) -> Page:
-    """Lay out what the runs show.
-
-    Raises:
-        ConfigError: the baseline is no variant.
-    """
+    """Lay out what the runs show."""
     variants = gather(runs)
     names = sorted(variant.name for variant in variants)
-    if spec.baseline and variants and spec.baseline not in names:
-        raise ConfigError(
-            f"The report's baseline '{spec.baseline}' is no variant of profile '{profile}'.",
-            where="project.yml: report.baseline",
-            fix=did_you_mean(spec.baseline, names),
-        )
     colours = {name: number for number, name in enumerate(names)}
     metrics = columns_of(variants, spec.metrics)
     costs = [cost for cost in COSTS if any(cost.figure(variant) for variant in variants)]
@@ -128,7 +116,7 @@ def build_page(runs: Sequence[Run], profile: str, spec: ReportSpec) -> Page:
         facts=_facts(variants),
         metric_titles=tuple(METRIC_TITLES.get(name, name) for name in metrics),
         scores=_score_rows(variants, metrics, colours, spec.baseline),
-        scores_note=_scores_note(n_seeds, spec.baseline),
+        scores_note=_scores_note(n_seeds, spec.baseline, names),
         cost_titles=tuple(cost.title for cost in costs),
         costs=_cost_rows(variants, costs, colours),
         findings=tuple(find_pairs(variants)),
@@ -176,11 +164,15 @@ def _verdict(variants: Sequence[Variant], profile: str) -> tuple[str, str, str]:
     return sentence, detail, line
 
 
-def _scores_note(n_seeds: int, baseline: str | None) -> str:
+def _scores_note(n_seeds: int, baseline: str | None, names: Sequence[str]) -> str:
     note = "In percent, best on dev first, the best of each column marked."
     if n_seeds > 1:
         note += " Means over the seeds, with their standard deviation (±)."
-    return f"{note} With a sign: points beside {baseline}." if baseline else note
+    if baseline is None:
+        return note
+    if baseline not in names:
+        return f"{note} The baseline {baseline} has no run here."
+    return f"{note} With a sign: points beside {baseline}."
 
 
 def _seeds_note(n_seeds: int) -> str:
@@ -228,7 +220,7 @@ def _score_cell(found: Mean | None, beside: Mean | None, *, is_best: bool) -> Ce
     notes = [f"± {wording.percent(found.spread)}"] if found.spread is not None else []
     if beside is not None:
         notes.append(wording.points(found.value - beside.value))
-    return Cell(text=wording.percent(found.value), is_best=is_best, note=" · ".join(notes))
+    return Cell(text=wording.percent(found.value), is_best=is_best, notes=tuple(notes))
 
 
 def _cost_rows(variants: Sequence[Variant], costs: Sequence[Cost], colours: dict[str, int]) -> tuple[Row, ...]:

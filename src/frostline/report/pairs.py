@@ -102,10 +102,10 @@ def cost_of_detaching(sharing: Variant, detached: Variant, by_name: Mapping[str,
     sentences = [_scores(detached, sharing)]
     frozen = next((v for name, v in by_name.items() if name.startswith("frozen-") and v.score("test")), None)
     if frozen is not None:
-        shared = _files_in_common(frozen, detached)
+        shared = _largest_file_in_common(frozen, detached)
         if shared:
             sentences.append(
-                f"Its encoder did not learn: {listed(shared)} has the bytes of {frozen.name}, "
+                f"Its encoder did not learn: {shared} has the bytes of {frozen.name}, "
                 "although nothing in its config freezes it."
             )
         beside = _difference(detached, frozen)
@@ -204,11 +204,11 @@ def _compare(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, tu
     return min(left.values()), differing
 
 
-def _files_in_common(left: Variant, right: Variant) -> list[str]:
-    """Weights files with the same bytes in both variants, seed by seed."""
-    common: set[str] | None = None
+def _largest_file_in_common(left: Variant, right: Variant) -> str | None:
+    """The largest weights file that has the same bytes in both variants, in every seed that both have."""
+    common: dict[str, int] | None = None
     for one, other in _by_seed(left, right):
         mine, theirs = one.model_digests(), other.model_digests()
-        same = {name for name in mine if theirs.get(name) == mine[name]}
-        common = same if common is None else common & same
-    return sorted(common or ())
+        same = {name for name in mine if theirs.get(name) == mine[name] and (common is None or name in common)}
+        common = {name: (one.folder / "model-last" / name).stat().st_size for name in same}
+    return max(sorted(common), key=common.__getitem__) if common else None

@@ -102,9 +102,13 @@ def _rank(variant: Variant) -> tuple[int, float, str]:
 
 
 def columns_of(variants: Sequence[Variant], wished: Sequence[str]) -> list[str]:
-    """Keys of metrics.json that get a column: the wished ones, or those with a heading, that some run has."""
+    """Keys of metrics.json that get a column: the wished ones, or those with a heading, that some run has.
+
+    The score is always among them, because it decides.
+    """
     there = {name for variant in variants for run in variant.runs for found in run.metrics.values() for name in found}
-    return [name for name in wished or METRIC_TITLES if name in there]
+    names = wished if not wished or "score" in wished else ("score", *wished)
+    return [name for name in names or METRIC_TITLES if name in there]
 
 
 def best_names(
