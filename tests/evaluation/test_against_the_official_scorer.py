@@ -222,7 +222,7 @@ def test_with_the_references_tokens_our_figures_are_the_official_ones(
     assert 0.5 < scores.metrics["las"] < 0.9
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_with_other_tokens_our_figures_are_the_official_ones(
     dev: list[list[Sentence]], tmp_path: Path, seed: int
 ) -> None:
