@@ -21,23 +21,34 @@ def cut(doc: Doc, *, unit: Unit = "document", n_sentences: int = 1, max_words: i
     Raises:
         ConfigError: an unknown unit, or a number below 1.
     """
+    points = cut_points(doc, unit=unit, n_sentences=n_sentences, max_words=max_words)
+    return [piece_of(doc, k if len(points) > 1 else None, start, end) for k, (start, end) in enumerate(points)]
+
+
+def check_cut(unit: str, n_sentences: int, max_words: int | None) -> None:
+    """Raise ConfigError where the settings of `cut` make no sense."""
     if unit not in UNITS:
         raise ConfigError(f"There is no unit '{unit}'.", fix=f"Choose one of: {', '.join(UNITS)}.")
     if n_sentences < 1 or (max_words is not None and max_words < 1):
         raise ConfigError("A doc can't be cut into pieces of less than one sentence or word.",
                           fix="Set n_sentences and max_words to 1 or more (max_words may be null: no limit).")
+
+
+def cut_points(doc: Doc, *, unit: Unit, n_sentences: int, max_words: int | None) -> list[tuple[int, int]]:
+    """Where `cut` cuts: (start, end) of each piece in tokens. A doc without tokens is one piece."""
+    check_cut(unit, n_sentences, max_words)
     if len(doc) == 0:
-        return [doc]
-    step = n_sentences if unit == "sentences" else None
-    pieces = _limited(doc.sentences(), step, max_words)
-    if len(pieces) == 1:
-        return [doc]
-    result = []
-    for number, (start, end) in enumerate(pieces):
-        piece = doc.slice(start, end)
-        piece.doc_id = f"{doc.doc_id}#{number}"
-        result.append(piece)
-    return result
+        return [(0, 0)]
+    return _limited(doc.sentences(), n_sentences if unit == "sentences" else None, max_words)
+
+
+def piece_of(doc: Doc, k: int | None, start: int, end: int) -> Doc:
+    """Piece `k` of a doc, or the doc itself where k is None."""
+    if k is None:
+        return doc
+    piece = doc.slice(start, end)
+    piece.doc_id = f"{doc.doc_id}#{k}"
+    return piece
 
 
 def _limited(sentences: list[tuple[int, int]], step: int | None, max_words: int | None) -> list[tuple[int, int]]:
