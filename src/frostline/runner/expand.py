@@ -283,10 +283,12 @@ class _Expander:
 
     def check_profile_names(self) -> None:
         """Names of profiles in assets and commands of other profiles are checked too."""
-        for entry in (*self.spec.assets, *self.spec.commands):
-            for name in entry.profiles:
+        entries = [(asset.place, asset.profiles) for asset in self.spec.assets]
+        entries += [(command.place, command.profiles) for command in self.spec.commands]
+        for place, profiles in entries:
+            for name in profiles:
                 if name not in self.spec.profiles:
-                    self.faults.unknown(getattr(name, "place", entry.place), "profile", name, self.spec.profiles)
+                    self.faults.unknown(getattr(name, "place", place), "profile", name, self.spec.profiles)
 
     def check_names(self, steps: list[Step]) -> None:
         """Two steps of one name, and a step named like a workflow, are faults."""

@@ -25,7 +25,8 @@ OUR_TOP = ("profiles", "report")
 WEASEL_COMMAND = ("name", "help", "script", "deps", "outputs", "outputs_no_cache", "no_skip")
 NUMBERS = ("timeout_s", "retries")
 OUR_COMMAND = (
-    "matrix", "resources", "env", "requires", "checkpoint", "metrics", "plots", "wait_for", "shell", "profile", *NUMBERS,
+    "matrix", "resources", "env", "requires", "checkpoint", "metrics", "plots", "wait_for", "shell", "profile",
+    *NUMBERS,
 )  # fmt: skip
 RESOURCES = ("cpus", "gpus", "memory_mib")
 WEASEL_ASSET = ("dest", "url", "checksum", "git", "extra", "description")
@@ -152,16 +153,18 @@ class _Parser:
         )
 
     def _distinct(self, commands: tuple[CommandSpec, ...], workflows: Map) -> tuple[CommandSpec, ...]:
-        seen: set[str] = set()
+        seen: dict[str, set[str]] = {}  # name -> the profiles that have it; "" stands for every one
         for command in commands:
-            if command.name in seen:
+            profiles: set[str] = set(map(str, command.profiles)) or {""}
+            known = seen.get(command.name, set())
+            if known & profiles or (known and "" in known | profiles):
                 self.faults.add(command.name.place, f"There are two commands named '{command.name}'.")
             if command.name in workflows:
                 self.faults.add(
                     workflows.keys_at[command.name], f"'{command.name}' is both a workflow and a command.",
                     "Rename one of them.",
                 )  # fmt: skip
-            seen.add(command.name)
+            seen[command.name] = known | profiles
         return commands
 
     def _command(self, section: Map) -> CommandSpec | None:

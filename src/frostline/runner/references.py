@@ -39,7 +39,7 @@ class Scope:
         variables: Mapping[str, Any],
         env: Mapping[str, str],
         profile: str,
-        cell: Mapping[str, Any] | None = None,
+        cell: dict[str, Any] | None = None,
     ) -> None:
         self.faults = faults
         self.variables = variables
@@ -161,18 +161,17 @@ def shell_line(line: str, *, shell: bool) -> str:
     """The same command for a shell, environment references as `$X`: what dvc.yaml gets."""
     if shell:
         return ENV_REFERENCE.sub(lambda match: f"${{{match[1]}}}", line)
-    parts = []
-    for word in shlex.split(_mark_alone(line)):
-        if word.startswith("\0"):
-            parts.append("$" + word[1:])
-        else:
-            pieces = ENV_REFERENCE.split(word)
-            quoted = [
-                f'"${piece}"' if index % 2 else (shlex.quote(piece) if piece else "")
-                for index, piece in enumerate(pieces)
-            ]
-            parts.append("".join(quoted) or "''")
-    return " ".join(parts)
+    parts = shlex.split(_mark_alone(line))
+    return " ".join("$" + word[1:] if word.startswith("\0") else shell_word(word) for word in parts)
+
+
+def shell_word(word: str) -> str:
+    """One word, quoted for a shell, environment references as `"$X"`."""
+    pieces = ENV_REFERENCE.split(word)
+    quoted = [
+        f'"${piece}"' if index % 2 else (shlex.quote(piece) if piece else "") for index, piece in enumerate(pieces)
+    ]
+    return "".join(quoted) or "''"
 
 
 def _mark_alone(line: str) -> str:

@@ -1,0 +1,1 @@
+"""The command line `project`: one module for each verb, loaded when the verb is called."""

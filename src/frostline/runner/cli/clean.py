@@ -1,0 +1,36 @@
+"""Remove the outputs of steps. The ledger and the store keep them: the next run restores what is still right."""
+
+from __future__ import annotations
+
+import argparse
+
+from frostline.console import out, say
+from frostline.files import remove_tree
+from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.locks import Locks
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `project clean`."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="steps or workflows (default: every step)")
+    parser.add_argument("--dry", action="store_true", help="only say what would be removed")
+    add_project_options(parser)
+
+
+def run(values: argparse.Namespace, rest: list[str]) -> None:
+    """Remove outputs that are on record, and checkpoints; what no step recorded is left alone."""
+    session = open_session(values, rest)
+    names = session.select(values.names, only=True).order if values.names else tuple(session.graph.steps)
+    locks = Locks(session.places.tmp, say, idle=session.under_dvc or values.dry)
+    for name in names:
+        step = session.graph.steps[name]
+        if session.ledger.record(name) is None or name not in session.ledger.managed:
+            continue
+        paths = [path for path in (*step.all_outputs, *step.checkpoint) if (session.root / path).exists()]
+        if not paths:
+            continue
+        with locks.paths(f"project clean {name}", read=(), write=[session.root / path for path in paths]):
+            for path in paths:
+                out(str(path))
+                if not values.dry:
+                    remove_tree(session.root / path)

@@ -1,0 +1,95 @@
+"""Options that verbs share: the project's folder, profile and overrides, and how they open a session."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from frostline.console import out, set_quiet
+from frostline.errors import UsageError, did_you_mean
+from frostline.runner.session import Session
+from frostline.runner.yaml_places import YamlError, load_plain
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: a message, a fix, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError instead of leaving the process."""
+        raise UsageError(message[:1].upper() + message[1:] + ".", fix=f"See: {self.prog} --help")
+
+
+def show_help(text: str) -> None:
+    """Print a help text."""
+    out(text)
+
+
+def add_project_options(parser: argparse.ArgumentParser, *, overrides: bool = True) -> None:
+    """--project, --profile, --set, --quiet."""
+    group = parser.add_argument_group("project")
+    group.add_argument(
+        "-C", "--project", metavar="DIR", default=".", help="the project's folder (default: here, or above)"
+    )
+    group.add_argument("--profile", metavar="P", help="profile to take (default: the first of project.yml)")
+    if overrides:
+        group.add_argument(
+            "--set", metavar="vars.X=V", action="append", default=[], dest="settings",
+            help="give a variable another value for this call; may be repeated (weasel's --vars.X V works too)",
+        )  # fmt: skip
+    group.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
+
+
+def open_session(values: argparse.Namespace, rest: Sequence[str]) -> Session:
+    """The session that the shared options ask for. Raises UsageError for what is left over."""
+    set_quiet(values.quiet)
+    overrides, environ = _overrides(getattr(values, "settings", []), rest, values)
+    return Session(Path(values.project), profile=values.profile, overrides=overrides, environ={**os.environ, **environ})
+
+
+def _overrides(
+    settings: Sequence[str], rest: Sequence[str], values: argparse.Namespace
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """(variables, environment) from `--set vars.x=v`, `--vars.x v`, `--vars.x=v` and `--env.X v`."""
+    pairs = []
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"'--set {setting}' has no value.", fix="Write --set vars.NAME=VALUE.")
+        pairs.append((name, value))
+    words = list(rest)
+    while words:
+        word = words.pop(0)
+        if not word.startswith(("--vars.", "--env.")):
+            raise UsageError(f"Unknown argument '{word}'.", fix=_fix(word, values))
+        name, equals, value = word[2:].partition("=")
+        if not equals and not words:
+            raise UsageError(f"'{word}' has no value.", fix=f"Write {word} VALUE.")
+        pairs.append((name, value if equals else words.pop(0)))
+    variables: dict[str, Any] = {}
+    environ: dict[str, str] = {}
+    for name, value in pairs:
+        kind, _, key = name.partition(".")
+        if kind == "env" and key:
+            environ[key] = value
+        elif kind == "vars" and key:
+            variables[key] = _value(value)
+        else:
+            raise UsageError(f"'{name}' names no variable.", fix="Write --set vars.NAME=VALUE.")
+    return variables, environ
+
+
+def _fix(word: str, values: argparse.Namespace) -> str:
+    known = ["--" + name.replace("_", "-") for name in vars(values)] + ["--set", "--help"]
+    return did_you_mean(word, known) if word.startswith("--") else "See --help."
+
+
+def _value(text: str) -> Any:
+    """A value as YAML reads it; what is no YAML is text."""
+    try:
+        value = load_plain(text)
+    except YamlError:
+        return text
+    return text if value is None and text.strip() not in ("null", "~", "Null", "NULL") else value

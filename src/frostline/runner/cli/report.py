@@ -1,0 +1,18 @@
+"""Make the report of a profile's results, from metrics files and run records."""
+
+from __future__ import annotations
+
+import argparse
+
+from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.reporting import make_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `project report`."""
+    add_project_options(parser)
+
+
+def run(values: argparse.Namespace, rest: list[str]) -> None:
+    """Call the report room's own command."""
+    make_report(open_session(values, rest))

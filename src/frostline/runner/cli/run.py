@@ -1,0 +1,146 @@
+"""Bring steps, and everything stale that they need, up to date. What is up to date is not run again.
+
+A NAME is a step, a workflow, or the beginning of a matrix's names (`train-frozen` means all its cells); globs work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+from types import FrameType
+
+from frostline.console import out, say
+from frostline.errors import UsageError
+from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.cli.tables import decisions_json, print_decisions, up_to_date
+from frostline.runner.graph import Selection, refuse_overlaps
+from frostline.runner.plan import Action, Decision
+from frostline.runner.session import Session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `project run`."""
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="step, workflow, beginning of a matrix's names, or glob"
+    )
+    parser.add_argument("--only", action="store_true", help="leave out what is upstream")
+    parser.add_argument("--force", action="store_true", help="run the named steps even if they are up to date")
+    parser.add_argument("--dry", action="store_true", help="say what would be done and why, and do nothing")
+    parser.add_argument("--json", action="store_true", help="with --dry: decisions as JSON")
+    parser.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="run up to N steps at once")
+    parser.add_argument("--keep-going", action="store_true", help="after a failure, go on with what does not need it")
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local", help="where steps run (default: local)"
+    )
+    parser.add_argument("--no-report", action="store_true", help="do not make the report after a workflow")
+    add_project_options(parser)
+
+
+def _jobs(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def run(values: argparse.Namespace, rest: list[str]) -> None:
+    """Plan, and carry the plan out."""
+    session = open_session(values, rest)
+    for warning in session.spec.warnings:
+        say(f"warning: {warning}")
+    if not values.names:
+        raise UsageError("Say what to run.", fix=_what_there_is(session))
+    if values.json and not values.dry:
+        raise UsageError("--json shows a plan.", fix="Add --dry.")
+    selection = session.select(values.names, only=values.only)
+    if not values.dry:
+        _end_leftovers(session)
+    decisions = session.plan(selection, force=values.force)
+    if values.dry:
+        out(decisions_json(decisions)) if values.json else print_decisions(decisions)
+        session.hasher.save()
+    elif all(decision.action is Action.SKIP for decision in decisions):
+        session.hasher.save()
+        _mend_dvc_yaml(session)
+        out(up_to_date(len(decisions)))
+    else:
+        _carry_out(session, selection, decisions, values)
+
+
+def _what_there_is(session: Session) -> str:
+    lines = [f"workflow {name}: {', '.join(steps)}" for name, steps in session.spec.workflows.items()]
+    lines.append("steps: " + ", ".join(dict.fromkeys(step.command for step in session.project.steps)))
+    return "\n         ".join(lines)
+
+
+def _end_leftovers(session: Session) -> None:
+    """End what a runner that was killed has left running."""
+    if session.places.running.is_dir() and any(session.places.running.iterdir()):
+        from frostline.runner.executors.local import end_leftovers
+
+        for step in end_leftovers(session.places.running):
+            say(f"ended step '{step}', which a runner that was killed had left behind")
+
+
+def _mend_dvc_yaml(session: Session) -> None:
+    """With nothing to run, dvc.yaml may still be behind: after a kill, or an edit that reruns nothing."""
+    if session.under_dvc or not session.places.dvc.is_dir():
+        return
+    from frostline.runner import dvcfile
+
+    if not dvcfile.is_current(session.places, session.project.steps, session.ledger):
+        from frostline.runner.locks import Locks
+
+        with Locks(session.places.tmp, say).ledger():
+            session.ledger.reload()
+            dvcfile.sync(session.places, session.project.steps, session.ledger)
+
+
+def _carry_out(session: Session, selection: Selection, decisions: list[Decision], values: argparse.Namespace) -> None:
+    """Run what must run. The parts that only this needs are loaded here."""
+    from frostline.runner.cli.progress import PlainReporter
+    from frostline.runner.executors.local import LocalExecutor
+    from frostline.runner.run import Options, Runner, missing_dep
+    from frostline.runner.schedule import Schedule, asks_for_parallel
+    from frostline.runner.setup import prepare
+
+    if values.executor != "local":
+        raise UsageError("The executor 'ray' is not there yet.", fix="Leave --executor out.")
+    order = tuple(decision.step for decision in decisions)
+    parallel = asks_for_parallel(session.graph, order, values.jobs) and not session.spec.weasel_only
+    if parallel or (values.jobs or 1) > 1:
+        refuse_overlaps(session.project, session.graph, order)
+        parallel = True
+    if not session.spec.weasel_only:
+        for decision in decisions:
+            for path in decision.missing:
+                raise missing_dep(session, session.graph.steps[decision.step], path)
+    if prepare(session.root, session.spec):
+        say("made .dvc/ for the ledger and the store")
+        session.__dict__.pop("hasher", None)
+        session.__dict__.pop("contexts", None)
+    started = time.monotonic()
+    executor = LocalExecutor(session.places.running)
+    forced = selection.named if values.force else frozenset()
+    runner = Runner(session, executor, Options(forced=forced, n_jobs=values.jobs, keep_going=values.keep_going), say)
+    runner.note_tracked([decision.step for decision in decisions if decision.action is not Action.SKIP])
+    reporter = PlainReporter(len(order), streams=not parallel and not values.quiet)
+    schedule = Schedule(runner, executor, session.graph, order, reporter, parallel=parallel, n_jobs=values.jobs)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        tally = schedule.run(keep_going=values.keep_going)
+    finally:
+        runner.close()
+    out(reporter.summary(tally, time.monotonic() - started))
+    for error in tally.failed.values():
+        raise error
+    if selection.workflows and not values.no_report:
+        from frostline.runner.reporting import make_report_if_news
+
+        make_report_if_news(session, order)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

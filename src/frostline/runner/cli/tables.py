@@ -1,0 +1,56 @@
+"""Decisions and other rows as text for people and JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from frostline.console import out
+from frostline.runner.plan import Action, Decision
+
+
+def decisions_json(decisions: Iterable[Decision]) -> str:
+    """`[{"step": …, "action": …, "reasons": […]}]`"""
+    rows = [{"step": d.step, "action": d.action.value, "reasons": list(d.reasons)} for d in decisions]
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False) -> None:
+    """One line for each step that is not up to date, its further reasons below, and the count."""
+    acting = [decision for decision in decisions if decision.action is not Action.SKIP]
+    shown = decisions if all_steps else acting
+    width = max((len(decision.step) for decision in shown), default=0)
+    for decision in shown:
+        first, *more = decision.reasons or ("up to date",)
+        out(f"{decision.action.value:<7} {decision.step:<{width}}  {first}")
+        for reason in more:
+            out(f"{'':<7} {'':<{width}}  {reason}")
+    if not acting:
+        out(up_to_date(len(decisions)))
+    else:
+        n_restored = sum(decision.action is Action.RESTORE for decision in acting)
+        out(
+            f"{count(len(acting) - n_restored, 'step')} to run, {n_restored} to restore,"
+            f" {len(decisions) - len(acting)} up to date"
+        )
+
+
+def up_to_date(n_steps: int) -> str:
+    """The line of a run with nothing to do."""
+    if n_steps == 1:
+        return "1 step is up to date: nothing to run"
+    return f"all {n_steps} steps are up to date: nothing to run"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
+    """Columns of text, as wide as they must be."""
+    lines = [list(headings), *[list(row) for row in rows]]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(headings))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

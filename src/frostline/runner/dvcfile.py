@@ -1,0 +1,243 @@
+"""Keep dvc.yaml in step with the ledger: one stage for each step on record, so that DVC finds what we find.
+
+Stages of ours carry `meta: {frostline: …}`; all others, keys that a user added to ours, and comments are left as they
+are. A step that never ran has no stage: DVC would call it out of date.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from frostline.digest import sha256_json
+from frostline.errors import StoreError
+from frostline.files import write_text_atomic
+from frostline.runner.ledger import ENTRY_DIGITS, Ledger, command_of
+from frostline.runner.places import Places, plain_name
+from frostline.runner.spec import Step
+from frostline.runner.yaml_out import dump_yaml
+from frostline.runner.yaml_places import YamlError, load_plain
+
+OWN_KEYS = ("cmd", "wdir", "deps", "outs", "metrics", "plots", "meta")
+HEADER = "# Made by `project run`: stages with `meta: frostline` are written anew, all others are left alone.\n"
+Stage = dict[str, Any]
+
+
+def stage_of(step: Step, *, wdir: str | None, entry: str, context: dict[str, str]) -> Stage:
+    """A step as a stage of dvc.yaml.
+
+    Args:
+        wdir: the project's folder as seen from dvc.yaml; None: the same folder.
+        entry: digest of the body in dvc.lock that the context belongs to.
+        context: package versions and the like; no environment.
+    """
+    stage: Stage = {"cmd": _escaped(command_of(step))}
+    if wdir is not None:
+        stage["wdir"] = wdir
+    if step.deps:
+        stage["deps"] = [_escaped(str(path)) for path in sorted(step.deps, key=str)]
+    for key, paths in _outputs_by_key(step).items():
+        if paths:
+            stage[key] = [_flagged(step, path) for path in sorted(paths, key=str)]
+    meta: dict[str, Any] = {"step": step.name} if plain_name(step.name) != step.name else {}
+    meta["entry"] = entry
+    if context:
+        meta["context"] = context
+    inner = [str(path) for path in step.metrics if path not in step.all_outputs]
+    if inner:
+        meta["metrics"] = inner
+    inner_plots = [str(path) for path in step.plots if path not in step.all_outputs]
+    if inner_plots:
+        meta["plots"] = inner_plots
+    stage["meta"] = {"frostline": meta}
+    return stage
+
+
+def _outputs_by_key(step: Step) -> dict[str, list[PurePosixPath]]:
+    found: dict[str, list[PurePosixPath]] = {"outs": [], "metrics": [], "plots": []}
+    for path in step.all_outputs:
+        key = "metrics" if path in step.metrics else "plots" if path in step.plots else "outs"
+        found[key].append(path)
+    return found
+
+
+def _flagged(step: Step, path: PurePosixPath) -> Any:
+    flags: dict[str, bool] = {}
+    if path in step.outputs_no_cache:
+        flags["cache"] = False
+    if step.keeps_outputs:
+        flags["persist"] = True
+    name = _escaped(str(path))
+    return {name: flags} if flags else name
+
+
+def _escaped(value: Any) -> Any:
+    """DVC has references of its own: a `${` that is not one of them is written `\\${`."""
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value.replace("${", "\\${")
+
+
+def wanted_stages(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> dict[str, Stage]:
+    """The stages that dvc.yaml should have of ours, in the file's order."""
+    wdir = None if places.is_default else os.path.relpath(places.root, places.ledger)
+    stages = {}
+    for step in steps:
+        if step.name not in ledger.managed:
+            continue
+        record = ledger.record(step.name)
+        if record is None:
+            continue
+        shared = {key: value for key, value in (record.context or {}).items() if not key.startswith("env/")}
+        stages[plain_name(step.name)] = stage_of(
+            step, wdir=wdir, entry=sha256_json(record.body)[:ENTRY_DIGITS], context=shared
+        )
+    return stages
+
+
+def sync(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
+    """Bring dvc.yaml, and the entries of dvc.lock that no step has any more, up to date; whether anything was written.
+
+    Raises StoreError when dvc.yaml can't be read, or has a stage of another's under a step's name.
+    """
+    wanted = wanted_stages(places, steps, ledger)
+    text = _read(places.dvc_yaml)
+    document = _parse(text, places.dvc_yaml)
+    old = document.get("stages") or {}
+    foreign = {name for name, stage in old.items() if not _is_ours(stage)}
+    for name in wanted:
+        if name in foreign:
+            raise StoreError(
+                f"dvc.yaml already has a stage '{name}' that is not ours.",
+                where=str(places.dvc_yaml),
+                fix="Rename the step in project.yml, or remove the stage.",
+            )
+    _drop_lost_entries(ledger, wanted, foreign, old)
+    new = _merged(document, wanted)
+    changed = new != document
+    if changed:
+        places.ledger.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(places.dvc_yaml, _rendered(text, new, foreign))
+        ledger.meta = None
+    seal(places, steps, ledger)
+    return changed
+
+
+def _merged(document: dict[str, Any], wanted: dict[str, Stage]) -> dict[str, Any]:
+    """The document with our stages in the place of the old ones; users' keys on them kept."""
+    old = document.get("stages") or {}
+    stages: dict[str, Any] = {name: stage for name, stage in old.items() if not _is_ours(stage)}
+    for name, stage in wanted.items():
+        before = old.get(name) or {}
+        kept = {key: value for key, value in before.items() if key not in OWN_KEYS}
+        other_meta = {key: value for key, value in (before.get("meta") or {}).items() if key != "frostline"}
+        stages[name] = {**stage, **kept, "meta": {**other_meta, **stage["meta"]}}
+    new = {key: value for key, value in document.items() if key != "stages"}
+    for key in ("metrics", "plots"):
+        ours_before = {path for stage in old.values() if _is_ours(stage) for path in _top_level(stage, key)}
+        ours_now = [path for stage in wanted.values() for path in _top_level(stage, key)]
+        others = [item for item in document.get(key) or [] if item not in ours_before]
+        if others or ours_now:
+            new[key] = [*others, *(path for path in ours_now if path not in others)]
+        else:
+            new.pop(key, None)
+    if stages:
+        new["stages"] = stages
+    return new
+
+
+def _top_level(stage: Stage, key: str) -> list[str]:
+    """Paths of metrics or plots inside output folders, as seen from dvc.yaml."""
+    wdir = stage.get("wdir")
+    paths = stage["meta"]["frostline"].get(key) or []
+    return [str(PurePosixPath(wdir) / path) if wdir else path for path in paths]
+
+
+def _is_ours(stage: Any) -> bool:
+    return isinstance(stage, dict) and isinstance((stage.get("meta") or {}).get("frostline"), dict)
+
+
+def _drop_lost_entries(ledger: Ledger, wanted: dict[str, Stage], foreign: set[str], old: dict[str, Any]) -> None:
+    """Entries of steps that were ours and are no more."""
+    stages = ledger.lock.get("stages") or {}
+    lost = [name for name in old if name not in wanted and name not in foreign and name in stages]
+    if lost:
+        for name in lost:
+            del stages[name]
+        ledger.write_lock()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        document = load_plain(text)
+    except YamlError as error:
+        raise StoreError(
+            f"dvc.yaml can't be read: {error.message}", where=f"{path}:{error.place.line}", fix="Mend it, or remove it."
+        ) from error
+    if document is not None and not isinstance(document, dict):
+        raise StoreError("dvc.yaml holds no mapping.", where=str(path), fix="Mend it, or remove it.")
+    return document or {}
+
+
+def _rendered(text: str, new: dict[str, Any], foreign: set[str]) -> str:
+    """The new text. A file that is ours alone is written out; any other is edited so that comments stay."""
+    body = text.removeprefix(HEADER)
+    if not body.strip() or (not foreign and "#" not in body):
+        return HEADER + dump_yaml(new)
+    return _edited(text, new)
+
+
+def _edited(text: str, new: dict[str, Any]) -> str:
+    """Change the parsed text where it differs, comments and layout kept (ruamel, loaded only here)."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    editor = YAML()
+    editor.width = 10**9
+    editor.preserve_quotes = True
+    document = editor.load(text)
+    _apply(document, new)
+    stream = io.StringIO()
+    editor.dump(document, stream)
+    return stream.getvalue()
+
+
+def _apply(target: Any, new: dict[str, Any]) -> None:
+    for key in [key for key in target if key not in new]:
+        del target[key]
+    for key, value in new.items():
+        if key in target and isinstance(target[key], dict) and isinstance(value, dict):
+            _apply(target[key], value)
+        elif key not in target or target[key] != value:
+            target[key] = value
+
+
+def is_current(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
+    """Whether dvc.yaml is as `sync` last left it, for the same stages; costs one stat."""
+    known = ledger.state.get("dvc_yaml")
+    return bool(known) and known == _seal(places, wanted_stages(places, steps, ledger))
+
+
+def seal(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> None:
+    """Note in local state that dvc.yaml is as it should be."""
+    now = _seal(places, wanted_stages(places, steps, ledger))
+    if ledger.state.get("dvc_yaml") != now:
+        ledger.state["dvc_yaml"] = now
+        ledger.write_state()
+
+
+def _seal(places: Places, wanted: dict[str, Stage]) -> list[Any]:
+    try:
+        status = places.dvc_yaml.stat()
+    except FileNotFoundError:
+        return [sha256_json(wanted), 0, 0]
+    return [sha256_json(wanted), status.st_mtime_ns, status.st_size]

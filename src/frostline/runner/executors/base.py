@@ -1,0 +1,52 @@
+"""What the scheduler asks of a place that carries out steps, and what it gets back. Only declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One try of one step."""
+
+    step: str
+    commands: tuple[str | tuple[str, ...], ...]  # a string goes through the shell
+    folder: Path  # working folder
+    environ: Mapping[str, str]
+    log: Path  # standard output and error go to its end
+    timeout_s: float | None = None  # for all commands together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended."""
+
+    exit_code: int  # of the last command; negative: ended by that signal
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mib: float  # of the largest process
+    failed_command: str | None = None
+    timed_out: bool = False
+
+
+class Running(Protocol):
+    """A job at work."""
+
+    job: Job
+    outcome: Outcome | None  # None while it works
+
+
+class Executor(Protocol):
+    """A place that carries out jobs."""
+
+    def start(self, job: Job) -> Running:
+        """Start a job and come back at once."""
+
+    def wait(self, running: Collection[Running], timeout_s: float) -> list[Running]:
+        """Wait until one of the jobs has ended, or for so many seconds; the jobs that have ended."""
+
+    def end(self, running: Collection[Running]) -> None:
+        """End jobs with all their processes, gently first."""

@@ -1,0 +1,247 @@
+"""Who needs whom: edges from deps to the steps that write them, what a name selects, and in which order. Pure.
+
+A path may have several writers (weasel's projects do that): the last one before the reader owns it. What only a
+parallel run forbids is checked by `refuse_overlaps`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from frostline.errors import ProjectFileError, UsageError, did_you_mean
+from frostline.runner.expand import Project
+from frostline.runner.faults import Faults
+from frostline.runner.spec import FETCH, Place, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """The steps of a project and the edges between them."""
+
+    steps: Mapping[str, Step]  # in the file's order
+    upstream: Mapping[str, tuple[str, ...]]  # step -> the steps it needs, in the file's order
+    producers: Mapping[str, Mapping[PurePosixPath, tuple[str, ...]]]  # step -> dep -> who makes it
+    overlapping: frozenset[str]  # steps that share an output with another, or nest one, or read their own
+    last_writers: Mapping[PurePosixPath, str]
+
+    def downstream(self, name: str) -> tuple[str, ...]:
+        """The steps that need `name` directly, in the file's order."""
+        return tuple(other for other, needed in self.upstream.items() if name in needed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a command line asks for."""
+
+    order: tuple[str, ...]  # every step to look at, each after those it needs
+    named: frozenset[str]  # the steps that were asked for by name
+    workflows: tuple[str, ...]  # the workflows among the names
+
+
+class _Writers:
+    """Finds the writers of a path, of a folder above it and of paths inside it."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self.by_path: dict[str, list[int]] = {}
+        for index, step in enumerate(steps):
+            for path in step.all_outputs:
+                self.by_path.setdefault(str(path), []).append(index)
+        self.paths = sorted(self.by_path)
+
+    def of(self, path: PurePosixPath) -> set[int]:
+        """Indices of the steps that write `path`, a folder above it, or something inside it."""
+        found = set(self.by_path.get(str(path), ()))
+        for parent in path.parents:
+            found.update(self.by_path.get(str(parent), ()))
+        if str(path) == ".":
+            return found.union(*self.by_path.values())
+        prefix = f"{path}/"
+        start = bisect.bisect_left(self.paths, prefix)
+        while start < len(self.paths) and self.paths[start].startswith(prefix):
+            found.update(self.by_path[self.paths[start]])
+            start += 1
+        return found
+
+
+def build_graph(steps: tuple[Step, ...]) -> Graph:
+    """Edges from deps, outputs and `wait_for`."""
+    writers = _Writers(steps)
+    by_name = {step.name: step for step in steps}
+    upstream, producers, overlapping = {}, {}, set()
+    for index, step in enumerate(steps):
+        made = {dep: _owners(steps, writers.of(dep), index) for dep in step.deps}
+        producers[step.name] = made
+        needed = {name for names in made.values() for name in names}
+        needed |= {name for wanted in step.wait_for for name in matching(by_name.values(), wanted)}
+        upstream[step.name] = tuple(name for name in by_name if name in needed - {step.name})
+        if any(writers.of(path) - {index} for path in step.all_outputs) or _reads_itself(step) or _nests(step):
+            overlapping.add(step.name)
+    last = {path: step.name for step in steps for path in step.all_outputs}
+    return Graph(
+        steps=by_name,
+        upstream=upstream,
+        producers=producers,
+        overlapping=frozenset(overlapping),
+        last_writers=last,
+    )
+
+
+def _owners(steps: tuple[Step, ...], found: set[int], reader: int) -> tuple[str, ...]:
+    """Of several writers of one path, the last before the reader; else the last of all."""
+    others = sorted(found - {reader})
+    owners: dict[PurePosixPath, int] = {}
+    for index in others:
+        for path in steps[index].all_outputs:
+            if index < reader or owners.get(path, reader + 1) > reader:
+                owners[path] = index
+    kept = sorted(set(owners.values()) & set(others))
+    return tuple(steps[index].name for index in kept)
+
+
+def _reads_itself(step: Step) -> bool:
+    return any(_overlap(dep, path) for dep in step.deps for path in step.all_outputs)
+
+
+def _nests(step: Step) -> bool:
+    return any(one in other.parents for one in step.all_outputs for other in step.all_outputs)
+
+
+def _overlap(one: PurePosixPath, other: PurePosixPath) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def matching(steps: Iterable[Step], name: str) -> list[str]:
+    """The steps a word means: a step, a glob, or the dash-prefix of matrix cells. Empty when it means none."""
+    listed = list(steps)
+    exact = [step.name for step in listed if step.name == name]
+    cells = [step.name for step in listed if step.cell and (step.name.startswith(f"{name}-") or step.command == name)]
+    if exact:
+        if [cell for cell in cells if cell != name]:
+            raise UsageError(
+                f"'{name}' is a step, and also the beginning of {len(cells)} steps of a matrix.",
+                fix=f"Rename one of them, or write '{name}-*' for the cells.",
+            )
+        return exact
+    if any(mark in name for mark in "*?["):
+        return [step.name for step in listed if fnmatch.fnmatchcase(step.name, name)]
+    return cells
+
+
+def check_workflows(project: Project) -> None:
+    """Note every word of a workflow, and of `wait_for`, that means no step. Raises ProjectFileError."""
+    faults = Faults(project.spec.file_name)
+    known = [*(step.name for step in project.steps), *(command.name for command in project.spec.commands)]
+    for workflow, words in project.spec.workflows.items():
+        for word in words:
+            if not _means_something(project, word):
+                faults.unknown(word.place, f"step in the workflow '{workflow}'", word, known)
+    for step in project.steps:
+        for wanted in step.wait_for:
+            if not _means_something(project, wanted):
+                faults.unknown(Place(step.line, 1), f"step in 'wait_for' of '{step.name}'", wanted, known)
+    faults.raise_any()
+
+
+def _means_something(project: Project, word: str) -> bool:
+    """Whether a word names steps; the name of a command whose matrix is empty or that another profile has, and `fetch`
+    without assets, do."""
+    if matching(project.steps, word) or (word == FETCH and project.spec.assets):
+        return True
+    return any(
+        (command.matrix is not None or command.profiles)
+        and (command.name == word or command.name.split("${")[0].rstrip("-") == word)
+        for command in project.spec.commands
+    )
+
+
+def select(project: Project, graph: Graph, names: Iterable[str], *, only: bool = False) -> Selection:
+    """Find what names mean and put it in order.
+
+    Args:
+        names: steps, workflows, dash-prefixes of a matrix, globs; none: every step of the file.
+        only: leave out what is upstream.
+    Raises:
+        UsageError: a name means nothing, or two things.
+        ProjectFileError: the steps need each other in a circle.
+    """
+    named: dict[str, None] = {}
+    workflows = []
+    words = list(names)
+    for word in words or list(graph.steps):
+        if word in graph.steps:
+            named |= dict.fromkeys(matching(project.steps, word))
+        elif word in project.spec.workflows:
+            workflows.append(word)
+            for item in project.spec.workflows[word]:
+                named |= dict.fromkeys(matching(project.steps, item))
+        else:
+            found = matching(project.steps, word)
+            if not found and not _means_something(project, word):
+                options = [*graph.steps, *project.spec.workflows, *(step.command for step in project.steps)]
+                raise UsageError(f"There is no step or workflow '{word}'.", fix=did_you_mean(word, options))
+            named |= dict.fromkeys(found)
+    listed = list(named)
+    order = tuple(listed) if only else _ordered(project, graph, listed)
+    return Selection(order=order, named=frozenset(named), workflows=tuple(workflows))
+
+
+def _ordered(project: Project, graph: Graph, listed: list[str]) -> tuple[str, ...]:
+    """Every step after those it needs, the listed order kept where that leaves a choice.
+
+    In a file of weasel's vocabulary the listed order is kept whatever the deps say; only steps that are not
+    listed are put in where they are first needed.
+    """
+    keep = frozenset(listed) if project.spec.weasel_only else frozenset()
+    done: dict[str, None] = {}
+    for name in listed:
+        _visit(graph, name, keep - {name}, done, project.spec.file_name)
+    return tuple(done)
+
+
+def _visit(graph: Graph, start: str, keep: frozenset[str], done: dict[str, None], file_name: str) -> None:
+    """Depth first without recursion, so that a chain of thousands of steps is no trouble."""
+    path: list[str] = []
+    on_path: set[str] = set()
+    stack: list[tuple[str, bool]] = [(start, False)]
+    while stack:
+        name, leaving = stack.pop()
+        if leaving:
+            on_path.discard(path.pop())
+            done[name] = None
+            continue
+        if name in done:
+            continue
+        if name in on_path:
+            circle = [*path[path.index(name) :], name]
+            raise ProjectFileError(
+                f"These steps need each other in a circle: {' → '.join(reversed(circle))}.",
+                where=f"{file_name}:{graph.steps[name].line}",
+                fix="Take one of the deps away, or let a step write to another path.",
+            )
+        path.append(name)
+        on_path.add(name)
+        stack.append((name, True))
+        stack += [(needed, False) for needed in reversed(graph.upstream[name]) if needed not in keep]
+
+
+def refuse_overlaps(project: Project, graph: Graph, order: Iterable[str]) -> None:
+    """Refuse what a parallel run can't order: two writers, nested outputs, a dep that is the step's own output."""
+    faults = Faults(project.spec.file_name)
+    chosen = [graph.steps[name] for name in order]
+    writers = _Writers(chosen)
+    for index, step in enumerate(chosen):
+        place = Place(step.line, 1)
+        if _reads_itself(step):
+            faults.add(place, f"'{step.name}' reads what it writes, which has no place in a parallel run.")
+        for path in step.all_outputs:
+            for other in sorted(writers.of(path) - {index}):
+                faults.add(
+                    place,
+                    f"'{step.name}' and '{chosen[other].name}' both write '{path}', or inside it.",
+                    "Run them without -j, or give each its own path.",
+                )
+    faults.raise_any()

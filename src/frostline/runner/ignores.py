@@ -1,0 +1,118 @@
+"""Which files of a folder don't count: `.dvcignore`, in gitignore's syntax, as DVC reads it.
+
+Pure but for reading those files. `.git`, `.hg` and `.dvc` never count; `.gitignore` is not asked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+IGNORE_FILE = ".dvcignore"
+ALWAYS = frozenset({".git", ".hg", ".dvc"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One line of an ignore file."""
+
+    regex: re.Pattern[str]
+    negated: bool
+    directories_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ignores:
+    """Patterns of a folder and of the folders above it; the last match decides."""
+
+    levels: tuple[tuple[str, tuple[Pattern, ...]], ...] = ()  # (folder relative to the root, its patterns)
+
+    def hides(self, path: str, *, is_directory: bool) -> bool:
+        """Whether `path` (posix, relative to the root) doesn't count."""
+        if path.rsplit("/", 1)[-1] in ALWAYS:
+            return True
+        hidden = False
+        for folder, patterns in self.levels:
+            inner = path[len(folder) + 1 :] if folder else path
+            for pattern in patterns:
+                if (is_directory or not pattern.directories_only) and pattern.regex.match(inner):
+                    hidden = not pattern.negated
+        return hidden
+
+    def entering(self, root: Path, folder: str) -> Ignores:
+        """With the patterns of one more folder, where it has any."""
+        patterns = _patterns_of(root / folder / IGNORE_FILE)
+        return Ignores((*self.levels, ("" if folder == "." else folder, patterns))) if patterns else self
+
+
+def ignores_above(root: Path, path: str) -> Ignores:
+    """The patterns that hold for what lies in `path`, its own file left out."""
+    ignores = Ignores().entering(root, ".")
+    parts = path.split("/")
+    for index in range(1, len(parts)):
+        ignores = ignores.entering(root, "/".join(parts[:index]))
+    return ignores
+
+
+def _patterns_of(file: Path) -> tuple[Pattern, ...]:
+    try:
+        stat = file.stat()
+    except OSError:
+        return ()
+    return _read(file, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _read(file: Path, mtime_ns: int, n_bytes: int) -> tuple[Pattern, ...]:
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return tuple(pattern for pattern in map(compile_line, lines) if pattern is not None)
+
+
+def compile_line(line: str) -> Pattern | None:
+    """A line of an ignore file as a pattern; None for blanks and comments."""
+    if not line.strip() or line.startswith("#"):
+        return None
+    line = re.sub(r"(?<!\\)[ \t]+$", "", line.rstrip("\r\n"))
+    negated = line.startswith("!")
+    line = line[1:] if negated or line[:2] in (r"\#", r"\!") else line
+    directories_only = line.endswith("/")
+    body = line.rstrip("/") if directories_only else line
+    anchored = "/" in body
+    body = body.removeprefix("/")
+    if not body:
+        return None
+    start = "" if anchored else "(?:.*/)?"
+    return Pattern(re.compile(f"{start}{_translate(body)}$", re.DOTALL), negated, directories_only)
+
+
+def _translate(body: str) -> str:
+    """A glob as a regular expression: `*` and `?` stop at a slash, `**` between slashes does not."""
+    result = ""
+    index = 0
+    while index < len(body):
+        rest = body[index:]
+        if rest.startswith("**/") and (index == 0 or body[index - 1] == "/"):
+            result += "(?:.*/)?"
+            index += 3
+        elif rest == "**" and index > 0 and body[index - 1] == "/":
+            result += ".+"
+            index += 2
+        elif rest[0] == "*":
+            result += "[^/]*"
+            index += len(rest) - len(rest.lstrip("*"))
+        elif rest[0] == "?":
+            result += "[^/]"
+            index += 1
+        elif rest[0] == "[" and (match := re.match(r"\[([!^]?)(\]?[^\]]*)\]", rest)):
+            inner = match[2].replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+            result += f"[{'^' if match[1] else ''}{inner}]"
+            index += match.end()
+        elif rest[0] == "\\" and len(rest) > 1:
+            result += re.escape(rest[1])
+            index += 2
+        else:
+            result += re.escape(rest[0])
+            index += 1
+    return result

@@ -1,0 +1,204 @@
+"""What each step saw and made: dvc.lock in DVC's own format, beside it what DVC's format can't say.
+
+A step's entry in dvc.lock (its *body*) holds command, deps and outputs with their digests. Environment and package
+versions (its *context*) go to local state, and where they are no secret to `meta` of dvc.yaml, with a digest of the
+body they belong to: a body that DVC has written since has no context, and counts as it stands. Steps that DVC can't
+express live in local state alone. Reads and writes those files; decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from frostline.digest import sha256_json
+from frostline.errors import StoreError
+from frostline.files import write_text_atomic
+from frostline.runner.hashing import Digest, replace_quickly
+from frostline.runner.places import Places, plain_name
+from frostline.runner.references import shell_line, shell_word
+from frostline.runner.spec import Step
+from frostline.runner.yaml_places import YamlError, load_plain
+
+LOCK_SCHEMA = "2.0"
+ENTRY_DIGITS = 16  # of the body's digest in `meta` of dvc.yaml
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is on record for one step."""
+
+    body: Body
+    context: Mapping[str, str] | None = None  # None: DVC wrote the body, nothing more is known
+    knows_env: bool = True  # False in a clone: environment digests never leave the machine
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def digests(self, kind: str) -> dict[str, str]:
+        """path -> digest of the body's `deps` or `outs`."""
+        return {entry["path"]: str(entry.get("md5")) for entry in self.body.get(kind, ())}
+
+
+def command_of(step: Step) -> str | list[str]:
+    """The step's command as DVC runs it: one line as a string, several as a list."""
+    lines = [_with_env(step, shell_line(line, shell=step.shell)) for line in step.script]
+    return lines[0] if len(lines) == 1 and "\n" not in lines[0] else lines
+
+
+def _with_env(step: Step, line: str) -> str:
+    if not step.env_values:
+        return line
+    settings = " ".join(f"{key}={shell_word(value)}" for key, value in step.env_values)
+    return f"export {settings}; {line}" if step.shell else f"{settings} {line}"
+
+
+def entry_of(path: PurePosixPath, digest: Digest) -> dict[str, Any]:
+    """One dep or output as dvc.lock has it."""
+    entry: dict[str, Any] = {"path": str(path), "hash": "md5", "md5": digest.md5, "size": digest.n_bytes}
+    if digest.n_files is not None:
+        entry["nfiles"] = digest.n_files
+    if digest.is_exec:
+        entry["isexec"] = True
+    return entry
+
+
+def body_of(step: Step, digest: Callable[[PurePosixPath], Digest | None], *, outputs: bool = True) -> Body:
+    """The step's entry in dvc.lock, from what lies on disk. Raises StoreError when something is missing."""
+
+    def entries(paths: Iterable[PurePosixPath]) -> list[dict[str, Any]]:
+        found = []
+        for path in sorted(paths, key=str):
+            seen = digest(path)
+            if seen is None:
+                raise StoreError(f"'{path}' of step '{step.name}' vanished while it was recorded.")
+            found.append(entry_of(path, seen))
+        return found
+
+    body: Body = {"cmd": command_of(step)}
+    if step.deps:
+        body["deps"] = entries(step.deps)
+    if step.all_outputs and outputs:
+        body["outs"] = entries(step.all_outputs)
+    return body
+
+
+class Ledger:
+    """The records of one profile.
+
+    Args:
+        places: where the files are.
+        managed: names of the steps that DVC can express.
+    """
+
+    def __init__(self, places: Places, managed: frozenset[str]) -> None:
+        self.places = places
+        self.managed = managed
+        self.state: dict[str, Any] = {}
+        self.lock: dict[str, Any] = {}
+        self.meta: dict[str, Any] | None = None
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the files again: another runner, or DVC, may have written them."""
+        self.lock = _read_lock(self.places.dvc_lock)
+        self.state = _read_state(self.places.state)
+        self.meta = None
+
+    def record(self, name: str) -> Record | None:
+        """What is on record for a step; None when it never ran."""
+        local = self.state.get("steps", {}).get(name, {})
+        if name not in self.managed:
+            body = local.get("body")
+            if body is None:
+                return None
+            return Record(body=body, context=local.get("context"), variables=local.get("variables", {}))
+        body = self.lock.get("stages", {}).get(plain_name(name))
+        if body is None:
+            return None
+        key = sha256_json(body)
+        if local.get("entry") == key:
+            return Record(body=body, context=local["context"], variables=local.get("variables", {}))
+        meta = self._meta_of(name)
+        if meta.get("entry") == key[:ENTRY_DIGITS]:
+            return Record(body=body, context=meta.get("context", {}), knows_env=False)
+        return Record(body=body)
+
+    def _meta_of(self, name: str) -> dict[str, Any]:
+        """Our part of `meta` in dvc.yaml: read only where local state has nothing to say."""
+        if self.meta is None:
+            try:
+                document = load_plain(self.places.dvc_yaml.read_text(encoding="utf-8")) or {}
+            except (OSError, YamlError):
+                document = {}
+            stages = document.get("stages") if isinstance(document, dict) else None
+            self.meta = {}
+            for stage, value in (stages or {}).items():
+                meta = value.get("meta") if isinstance(value, dict) else None
+                if isinstance(meta, dict) and isinstance(meta.get("frostline"), dict):
+                    self.meta[stage] = meta["frostline"]
+        found: dict[str, Any] = self.meta.get(plain_name(name), {})
+        return found
+
+    def put(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
+        """Note what a step saw and made: dvc.lock first, whole and durable, then local state."""
+        self.lock = _read_lock(self.places.dvc_lock)
+        local: dict[str, Any] = {
+            "context": dict(context),
+            "variables": dict(step.variables),
+            "entry": sha256_json(body),
+        }
+        if step.name in self.managed:
+            stages = self.lock.setdefault("stages", {})
+            if stages.get(plain_name(step.name)) != body:
+                stages[plain_name(step.name)] = body
+                self.write_lock()
+        else:
+            local["body"] = body
+        self.state = _read_state(self.places.state)
+        self.state.setdefault("steps", {})[step.name] = local
+        self.write_state()
+
+    def write_lock(self) -> None:
+        """Replace dvc.lock by what is in memory."""
+        from frostline.runner.yaml_out import dump_yaml
+
+        content = {"schema": LOCK_SCHEMA, **{key: value for key, value in self.lock.items() if key != "schema"}}
+        self.places.ledger.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(self.places.dvc_lock, dump_yaml(content))
+
+    def write_state(self) -> None:
+        """Replace the local state by what is in memory."""
+        replace_quickly(self.places.state, json.dumps(self.state).encode())
+
+
+def _read_lock(path: Path) -> dict[str, Any]:
+    try:
+        content = load_plain(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except YamlError as error:
+        raise StoreError(
+            f"{path.name} can't be read: {error.message}",
+            where=f"{path}:{error.place.line}:{error.place.column}",
+            fix="Mend it (a merge may have left its marks), or remove it: the next run makes it anew from the store.",
+        ) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
+        raise StoreError(
+            f"{path.name} is not a ledger of DVC 2 or 3.", where=str(path), fix="Remove it, or restore it."
+        )
+    if content.get("stages") is None:
+        content.pop("stages", None)
+    return content
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}

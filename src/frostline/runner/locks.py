@@ -1,0 +1,161 @@
+"""DVC's two locks, kept by its protocol: ours waits, with a message, and never holds the first while a step works.
+
+`.dvc/tmp/lock` is a flock that guards the ledger for a moment; `.dvc/tmp/rwlock` is a JSON file that says which
+process reads and writes which paths, edited under a flock of its own. Entries of others are never touched, those of
+dead processes aside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+POLL_S = 0.1
+Say = Callable[[str], None]
+
+
+@contextmanager
+def flocked(file: Path, say: Say, what: str) -> Iterator[None]:
+    """Hold an exclusive flock on `file`; say once what is waited for."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+") as stream:
+        told = False
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    say(f"waiting for {what} ({file}), which another process holds")
+                    told = True
+                time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+class Locks:
+    """The locks of one project.
+
+    Args:
+        tmp: `.dvc/tmp`.
+        say: where waiting is announced.
+        idle: True under `dvc repro`, which holds the locks itself: then nothing is locked.
+    """
+
+    def __init__(self, tmp: Path, say: Say, *, idle: bool = False) -> None:
+        self.tmp = tmp
+        self.say = say
+        self.idle = idle
+
+    @contextmanager
+    def ledger(self) -> Iterator[None]:
+        """Guard the ledger files for a moment."""
+        if self.idle:
+            yield
+            return
+        with flocked(self.tmp / "lock", self.say, "DVC's lock"):
+            yield
+
+    @contextmanager
+    def paths(self, owner: str, *, read: Iterable[Path], write: Iterable[Path]) -> Iterator[None]:
+        """Hold paths while a step works on them; wait until nobody else does."""
+        if self.idle:
+            yield
+            return
+        info = {"pid": os.getpid(), "cmd": owner}
+        reads, writes = [str(path) for path in read], [str(path) for path in write]
+        told = False
+        while (blocker := self._enter(info, reads, writes)) is not None:
+            if not told:
+                path, other = blocker
+                self.say(f"waiting for {path}, which process {other['pid']} ({other['cmd']}) works on")
+                told = True
+            time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            self._leave(info, reads, writes)
+
+    def _enter(self, info: dict[str, Any], reads: list[str], writes: list[str]) -> tuple[str, dict[str, Any]] | None:
+        """Put the paths in, or give the path and the process that stand against it."""
+        with flocked(self.tmp / "rwlock.lock", self.say, "DVC's path lock"):
+            table = self._load()
+            blocker = _blocker(table["write"], info, [*reads, *writes]) or _blocker(table["read"], info, writes)
+            if blocker is not None:
+                self._save(table)
+                return blocker
+            for path in reads:
+                readers = table["read"].setdefault(path, [])
+                if info not in readers:
+                    readers.append(info)
+            for path in writes:
+                table["write"][path] = info
+            self._save(table)
+        return None
+
+    def _leave(self, info: dict[str, Any], reads: list[str], writes: list[str]) -> None:
+        with flocked(self.tmp / "rwlock.lock", self.say, "DVC's path lock"):
+            table = self._load()
+            for path in reads:
+                readers = [reader for reader in table["read"].get(path, []) if reader != info]
+                if readers:
+                    table["read"][path] = readers
+                else:
+                    table["read"].pop(path, None)
+            for path in writes:
+                if table["write"].get(path) == info:
+                    del table["write"][path]
+            self._save(table)
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            table = json.loads((self.tmp / "rwlock").read_text(encoding="utf-8") or "{}")
+        except (FileNotFoundError, ValueError):
+            table = {}
+        return {"write": dict(table.get("write", {})), "read": dict(table.get("read", {}))}
+
+    def _save(self, table: dict[str, Any]) -> None:
+        kept = {key: value for key, value in table.items() if value}
+        temporary = self.tmp / f"rwlock.{os.getpid()}.tmp"
+        temporary.write_text(json.dumps(kept), encoding="utf-8")
+        temporary.replace(self.tmp / "rwlock")
+
+
+def _blocker(table: dict[str, Any], info: dict[str, Any], wanted: list[str]) -> tuple[str, dict[str, Any]] | None:
+    """The first living holder of a path that overlaps a wanted one; dead holders are taken out."""
+    for path in list(table):
+        if not any(_overlap(path, other) for other in wanted):
+            continue
+        holders = table[path] if isinstance(table[path], list) else [table[path]]
+        living = [holder for holder in holders if is_alive(int(holder["pid"]))]
+        against = [holder for holder in living if holder != info]
+        if against:
+            return path, against[0]
+        if not living:
+            del table[path]
+        elif isinstance(table[path], list):
+            table[path] = living
+    return None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(other + os.sep) or other.startswith(one + os.sep)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,310 @@
+"""Bring steps up to date: carry out a plan, and record each step only when its outputs exist and are hashed.
+
+Before a step starts, it is decided again with what is on disk by then: a step whose inputs turned out the same is
+skipped after all. Order and limits are schedule.py's business, processes the executor's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from frostline.errors import StepFailed, nearest
+from frostline.files import remove_tree
+from frostline.runner import dvcfile, gitfiles
+from frostline.runner.executors.base import Executor, Job, Outcome, Running
+from frostline.runner.hashing import Digest
+from frostline.runner.jobs import job_of
+from frostline.runner.ledger import Body, body_of
+from frostline.runner.locks import Locks
+from frostline.runner.plan import Action, Decision, decide
+from frostline.runner.records import append_record, machine
+from frostline.runner.restore import Restorer
+from frostline.runner.session import Session
+from frostline.runner.spec import Step
+from frostline.runner.store import replace_links
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run goes about it."""
+
+    forced: frozenset[str] = frozenset()  # steps that run whatever is on record
+    n_jobs: int | None = None  # None: one at a time, unless steps declare resources
+    keep_going: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """A step between its start and its record."""
+
+    step: Step
+    decision: Decision
+    running: Running
+    deps: dict[PurePosixPath, Digest | None]  # what it reads, as it was at the start
+    locks: ExitStack
+    tries_left: int
+    started: str
+
+
+class Runner:
+    """Carries out steps of one session, one call at a time.
+
+    Args:
+        say: where lines for people go.
+    """
+
+    def __init__(self, session: Session, executor: Executor, options: Options, say: Callable[[str], None]) -> None:
+        self.session = session
+        self.executor = executor
+        self.options = options
+        self.say = say
+        self.places = session.places
+        self.locks = Locks(self.places.tmp, say, idle=session.under_dvc)
+        self.restorer: Restorer = session.restorer
+        self.commit = gitfiles.current_commit(session.root)
+        self.machine = machine()
+
+    def note_tracked(self, names: list[str]) -> None:
+        """Steps whose cached outputs git tracks can't be DVC's: note them in local state."""
+        ledger = self.session.ledger
+        paths = {path: name for name in names for path in self.session.graph.steps[name].outputs}
+        found = {paths[path] for path in gitfiles.tracked(self.session.root, paths)}
+        before = set(ledger.state.get("tracked", []))
+        now = (before - set(names)) | found
+        if now != before:
+            ledger.state["tracked"] = sorted(now)
+            ledger.write_state()
+        ledger.managed = (ledger.managed | before) - now if now != before else ledger.managed
+
+    def begin(self, name: str) -> Work | Decision:
+        """Start a step; or, where it need not run after all, restore or skip it, and give that decision."""
+        step = self.session.graph.steps[name]
+        locks = ExitStack()
+        try:
+            root = self.session.root
+            locks.enter_context(
+                self.locks.paths(
+                    f"project run {name}",
+                    read=[root / path for path in step.deps],
+                    write=[root / path for path in step.all_outputs],
+                )
+            )
+            self.session.ledger.reload()
+            force = name in self.options.forced
+            decision = decide(self.session.graph, step, self.session.facts(), {}, force=force)
+            if decision.action is Action.SKIP:
+                locks.close()
+                return decision
+            if decision.action is Action.RESTORE:
+                self._restore(step, decision)
+                locks.close()
+                return decision
+            return self._start(step, decision, locks)
+        except BaseException:
+            locks.close()
+            raise
+
+    def _restore(self, step: Step, decision: Decision) -> None:
+        assert decision.body is not None
+        self.restorer.bring(step, decision.body)
+        self._record(step, decision.body)
+
+    def _start(self, step: Step, decision: Decision, locks: ExitStack) -> Work:
+        missing = [path for path in step.deps if self.session.digest(path) is None]
+        if missing:
+            raise missing_dep(self.session, step, missing[0])
+        deps = {path: self.session.digest(path) for path in step.deps}
+        self._clear_outputs(step)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return Work(
+            step=step,
+            decision=decision,
+            running=self.executor.start(self._job(step)),
+            deps=deps,
+            locks=locks,
+            tries_left=step.retries,
+            started=started,
+        )
+
+    def _job(self, step: Step) -> Job:
+        return job_of(step, self.places, self.session.environ)
+
+    def _clear_outputs(self, step: Step) -> None:
+        """Take outputs away before a command makes them anew, so that nothing is written through a link.
+
+        A step that works in place, and any step of a file in weasel's vocabulary, finds its outputs as they are,
+        links into the store replaced by files.
+        """
+        keep = step.keeps_outputs or self.session.spec.weasel_only or step.name in self.session.graph.overlapping
+        for path in step.all_outputs:
+            full = self.session.root / path
+            if keep:
+                if not step.keeps_outputs and full.exists():
+                    replace_links([full])
+            else:
+                remove_tree(full)
+            full.parent.mkdir(parents=True, exist_ok=True)
+            self.session.hasher.forget(str(path))
+
+    def again(self, work: Work) -> bool:
+        """Start a failed step's next try, if it has one left."""
+        if work.tries_left <= 0:
+            return False
+        work.tries_left -= 1
+        self._write_record(work, "retried")
+        self._clear_outputs(work.step)
+        work.running = self.executor.start(self._job(work.step))
+        return True
+
+    def finish(self, work: Work) -> None:
+        """Look at what a step left, hash, store and record it. Raises StepFailed."""
+        step = work.step
+        outcome = work.running.outcome
+        assert outcome is not None
+        try:
+            if outcome.exit_code != 0 or outcome.timed_out:
+                raise self._failure(step, outcome, work.running.job.log)
+            for path in (*step.all_outputs, *step.deps):
+                self.session.hasher.forget(str(path))
+            self._check_outputs(step, work.running.job.log)
+            body = self._body(step, work)
+            if step.name in self.session.ledger.managed:
+                self.restorer.keep(step, body, self.session.contexts.of(step))
+            self._record(step, body)
+            for path in step.checkpoint:
+                remove_tree(self.session.root / path)
+        except StepFailed:
+            self._write_record(work, "failed")
+            raise
+        finally:
+            work.locks.close()
+        self._write_record(work, "done")
+
+    def _body(self, step: Step, work: Work) -> Body:
+        """The entry for dvc.lock: deps as they were at the start, those that it wrote itself as they are."""
+        own = step.all_outputs if step.name in self.session.graph.overlapping else ()
+
+        def digest(path: PurePosixPath) -> Digest | None:
+            seen = work.deps.get(path)
+            in_place = any(path == out or out in path.parents or path in out.parents for out in own)
+            return self.session.digest(path) if seen is None or in_place else seen
+
+        return body_of(step, digest)
+
+    def _check_outputs(self, step: Step, log: Path) -> None:
+        missing = [path for path in step.all_outputs if not (self.session.root / path).exists()]
+        if missing and self.session.spec.weasel_only:
+            raise StepFailed(
+                f"Step '{step.name}' ended well but did not make '{missing[0]}'.",
+                where=f"{self.session.spec.file_name}:{step.line}",
+                fix="Take the path from its outputs, or let the command write it.",
+            )
+        if missing:
+            raise StepFailed(
+                f"Step '{step.name}' ended well but did not make '{missing[0]}'.",
+                where=str(log.relative_to(self.session.root)),
+                fix="Does the command write to another path than its `outputs` say?",
+            )
+
+    def _failure(self, step: Step, outcome: Outcome, log: Path) -> StepFailed:
+        where = str(log.relative_to(self.session.root))
+        if outcome.timed_out:
+            return StepFailed(
+                f"Step '{step.name}' ran out of its time limit of {step.timeout_s:g} s.",
+                where=where,
+                fix="Raise timeout_s in project.yml, or give the step less to do.",
+            )
+        how = f"exit code {outcome.exit_code}" if outcome.exit_code >= 0 else f"signal {-outcome.exit_code}"
+        fix = f"Its output is shown by: project logs {step.name}"
+        if outcome.exit_code == 127 and outcome.failed_command:
+            program = outcome.failed_command.split(maxsplit=1)[0]
+            near = nearest(program, ["python", "frostline", "project", "pip", "bash", "sh", "git"])
+            fix = f"There is no program '{program}' on PATH." + (f" Did you mean '{near}'?" if near else "")
+        return StepFailed(f"Step '{step.name}' failed with {how}: {outcome.failed_command}", where=where, fix=fix)
+
+    def _record(self, step: Step, body: Body) -> None:
+        """Write the ledger, under DVC's lock, unless DVC itself is at it."""
+        if self.session.under_dvc:
+            return
+        with self.locks.ledger():
+            self.session.ledger.put(step, body, self.session.contexts.of(step))
+        self.session.hasher.save()
+
+    def stop(self, works: list[Work]) -> None:
+        """End running steps with all their processes; nothing of them is recorded as done."""
+        self.executor.end([work.running for work in works])
+        for work in works:
+            with contextlib.suppress(OSError):
+                self._write_record(work, "interrupted")
+            work.locks.close()
+
+    def close(self) -> None:
+        """Bring dvc.yaml and the .gitignore files up to date with the ledger."""
+        self.session.hasher.save()
+        if self.session.under_dvc:
+            return
+        with self.locks.ledger():
+            self.session.ledger.reload()
+            changed = dvcfile.sync(self.places, self.session.project.steps, self.session.ledger)
+        if changed:
+            managed = [step for step in self.session.project.steps if step.name in self.session.ledger.managed]
+            recorded = [step for step in managed if self.session.ledger.record(step.name) is not None]
+            gitfiles.ignore(self.session.root, [path for step in recorded for path in step.outputs])
+
+    def _write_record(self, work: Work, status: str) -> None:
+        outcome = work.running.outcome
+        contexts = self.session.contexts
+        line: dict[str, Any] = {
+            "step": work.step.name,
+            "command": work.step.command,
+            "profile": self.places.profile,
+            "cell": dict(work.step.cell),
+            "status": status,
+            "started": work.started,
+            "reasons": list(work.decision.reasons),
+            "log": str(work.running.job.log.relative_to(self.session.root)),
+            "git_commit": self.commit,
+            "threads": work.step.resources.cpus,
+            "versions": {name: contexts.version(name) for name in work.step.requires},
+            **self.machine,
+        }
+        if outcome is not None:
+            line |= {
+                "seconds": round(outcome.seconds, 3),
+                "cpu_seconds": round(outcome.cpu_seconds, 3),
+                "peak_memory_mib": round(outcome.peak_memory_mib, 1),
+                "exit_code": outcome.exit_code,
+            }
+        append_record(self.places.records, line)
+
+
+def missing_dep(session: Session, step: Step, dep: PurePosixPath) -> StepFailed:
+    """The error for a dep that nobody makes and that is not there."""
+    makers = session.graph.producers[step.name].get(dep, ())
+    where = f"{session.spec.file_name}:{step.line}"
+    if makers:
+        return StepFailed(
+            f"Step '{step.name}' needs '{dep}', which '{makers[0]}' makes, but it is not there.",
+            where=where,
+            fix=f"Run it: project run {makers[0]}",
+        )
+    private = [asset for asset in session.project.assets if asset.dest == dep and asset.is_private]
+    if private:
+        return StepFailed(
+            f"Step '{step.name}' needs the asset '{dep}', which has no url.",
+            where=f"{session.spec.file_name}:{private[0].line}",
+            fix=private[0].description or "Bring the file by hand.",
+        )
+    known = [str(path) for other in session.project.steps for path in other.all_outputs]
+    near = nearest(str(dep), known)
+    return StepFailed(
+        f"Step '{step.name}' needs '{dep}', but no step or asset produces it and it is not on disk.",
+        where=where,
+        fix=(f"Did you mean '{near}'? " if near else "") + "If the file comes from outside, declare it under 'assets'.",
+    )

@@ -1,0 +1,124 @@
+"""One look at a project: file, steps, graph, ledger and hashes, opened together for a command.
+
+Reading only, but for the stat cache. What acts on a project is run.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from frostline.runner.context import Contexts
+from frostline.runner.expand import Project, expand
+from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
+from frostline.runner.hashing import Digest, Hasher
+from frostline.runner.ledger import Body, Ledger, Record, command_of
+from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
+from frostline.runner.places import Places
+from frostline.runner.plan import Decision, Facts, make_plan
+from frostline.runner.spec import Step
+
+
+class Session:
+    """A project opened for one command.
+
+    Args:
+        start: the folder to look for project.yml from.
+        profile: None for the default.
+        overrides: variable -> value, from the command line.
+        environ: the caller's environment.
+    Raises:
+        ProjectFileError: no project file, or faults in it.
+        UsageError: no such profile or variable.
+    """
+
+    def __init__(
+        self,
+        start: Path,
+        *,
+        profile: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = find_root(start)
+        self.environ = dict(os.environ if environ is None else environ)
+        self.spec = read_spec(self.root / PROJECT_FILE)
+        self.project: Project = expand(self.spec, profile=profile, overrides=overrides, environ=self.environ)
+        check_workflows(self.project)
+        self.graph: Graph = build_graph(self.project.steps)
+        self.places = Places(root=self.root, profile=self.project.profile, is_default=self.project.is_default_profile)
+
+    @property
+    def under_dvc(self) -> bool:
+        """Whether `dvc repro` called us: then it holds the locks, and writes the ledger."""
+        return "DVC_STAGE" in self.environ and Path(self.environ.get("DVC_ROOT", "")) == self.root
+
+    @cached_property
+    def hasher(self) -> Hasher:
+        """Today's digests."""
+        return Hasher(self.root, self.places.local if self.places.dvc.is_dir() else None)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The records."""
+        ledger = Ledger(self.places, frozenset())
+        tracked = ledger.state.get("tracked", [])
+        ledger.managed = frozenset(name for name in expressible(self.graph) if name not in tracked)
+        return ledger
+
+    @cached_property
+    def contexts(self) -> Contexts:
+        """Environment digests and package versions."""
+        may_write = self.places.dvc.is_dir()
+        return Contexts(self.environ, self.places.local / "salt", may_write=may_write)
+
+    @cached_property
+    def restorer(self) -> Any:
+        """The store, loaded only when a step is not up to date."""
+        from frostline.runner.restore import Restorer
+
+        return Restorer(self.root, self.places, self.hasher)
+
+    def digest(self, path: PurePosixPath) -> Digest | None:
+        """Today's digest of a path."""
+        return self.hasher.digest(str(path))
+
+    def select(self, names: Iterable[str], *, only: bool = False) -> Selection:
+        """What names on the command line mean."""
+        return select(self.project, self.graph, names, only=only)
+
+    def facts(self) -> Facts:
+        """What decisions are made from."""
+
+        def digest(path: PurePosixPath) -> str | None:
+            found = self.digest(path)
+            return None if found is None else found.md5
+
+        def restorable(step: Step, deps: Mapping[str, str], trusted: Record | None) -> Body | None:
+            if step.name not in self.ledger.managed or not self.places.dvc.is_dir():
+                return None
+            found: Body | None = self.restorer.find(step, deps, trusted, self.contexts.of(step))
+            return found
+
+        return Facts(record=self.ledger.record, digest=digest, context=self.contexts.of, restorable=restorable)
+
+    def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
+        """A decision for each selected step."""
+        forced = selection.named if force else frozenset()
+        return make_plan(self.graph, selection.order, self.facts(), forced=forced)
+
+
+def expressible(graph: Graph) -> frozenset[str]:
+    """The steps that DVC can express: with outputs that nobody else writes, and not bound to run always."""
+    return frozenset(
+        step.name
+        for step in graph.steps.values()
+        if step.all_outputs
+        and command_of(step)
+        and not step.no_skip
+        and step.name not in graph.overlapping
+        and PurePosixPath(".") not in step.all_outputs
+    )

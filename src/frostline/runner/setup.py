@@ -1,0 +1,23 @@
+"""Make a folder ready for a first run: `.dvc/` with DVC's defaults, and the project's own `directories`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from frostline.files import write_text_atomic
+from frostline.runner.gitfiles import in_repository
+from frostline.runner.spec import Spec
+
+
+def prepare(root: Path, spec: Spec) -> bool:
+    """Make what is missing; whether `.dvc/` was made."""
+    for folder in spec.directories:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    dvc = root / ".dvc"
+    made = not dvc.is_dir()
+    if made:
+        dvc.mkdir(exist_ok=True)
+        write_text_atomic(dvc / ".gitignore", "/config.local\n/tmp\n/cache\n")
+        write_text_atomic(dvc / "config", "" if in_repository(root) else "[core]\n    no_scm = true\n")
+    (dvc / "tmp" / "frostline").mkdir(parents=True, exist_ok=True)
+    return made
