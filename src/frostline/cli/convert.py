@@ -60,8 +60,8 @@ def convert(
 ) -> None:
     """Turn annotated files or raw text into a corpus that training and evaluation read.
 
-    Reads CoNLL-U (.conllu), columns with BIO or BILUO tags (.iob, .bio), JSON lines (.jsonl), raw text (.txt) and corpora
-    that were converted before. Several sources become one corpus, in the order given.
+    Reads CoNLL-U (.conllu), columns with BIO or BILUO tags (.iob, .bio), JSON lines (.jsonl), raw text (.txt) and
+    corpora that were converted before. Several sources become one corpus, in the order given.
 
     Written: the folder DEST, which is replaced when it is there. A fault in a source is named with its file and line,
     and nothing is written then.

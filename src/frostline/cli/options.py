@@ -6,8 +6,8 @@ Loads nothing heavy; the functions import what they need when a verb is really r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -18,6 +18,7 @@ from frostline.errors import UsageError
 
 if TYPE_CHECKING:
     from frostline.config import Config
+    from frostline.training.driver import Outcome
 
 MACHINE = "Machine"
 OUTPUT_PANEL = "What is printed"
@@ -50,11 +51,6 @@ Json: TypeAlias = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON on standard output.", rich_help_panel=OUTPUT_PANEL),
 ]
-
-OVERRIDES = (
-    "Any key of the config can be set for this run: `--section.key value`, such as `--training.max_epochs 2` or "
-    "`--paths.train corpus/mine`."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +93,27 @@ def begin(
     return parse_overrides(line.overrides, options=options)
 
 
-def filled_config(path: Path, overrides: Mapping[str, Any]) -> Config:
-    """The config at `path` with overrides, every default filled in and everything checked."""
-    from frostline.config import fill_config, load_config
+def filled_config(path: Path, overrides: Mapping[str, Any], *, needs: Sequence[str] = ()) -> Config:
+    """The config at `path` with overrides, every default filled in and everything checked.
 
-    return fill_config(load_config(path, overrides))[0]
+    Raises:
+        ConfigError: its faults; or one of the sections in `needs` is not there.
+    """
+    from frostline.config import fill_config, load_config
+    from frostline.config.sections import require
+
+    config = load_config(path, overrides)
+    for name in needs:
+        require(config, name, file=path)
+    return fill_config(config)[0]
+
+
+def logger_of(config: Config) -> Any:
+    """The logger that [training.logger] describes; None when it describes none."""
+    from frostline.config import registry
+
+    block = config["training"]["logger"]
+    return registry.resolve(block, path="training.logger") if block else None
 
 
 def chosen_device(gpu: int | None) -> str:
@@ -116,6 +128,12 @@ def chosen_device(gpu: int | None) -> str:
 
     require_gpu(gpu)
     return f"cuda:{gpu}"
+
+
+def print_outcome(outcome: Outcome, output: Path, *, as_json: bool) -> None:
+    """Print what a training run came to, and where its best model is."""
+    result: dict[str, Any] = {**asdict(outcome), "ending": outcome.ending.value}
+    print_result({**result, "model": str(output / "model-best")}, as_json=as_json)
 
 
 def print_result(result: Mapping[str, Any], *, as_json: bool) -> None:

@@ -15,13 +15,13 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         "pretrain",
         rich_help_panel="Make a pipeline",
-        epilog="Example: `frostline pretrain configs/pretrain.cfg --output assets/sample/transformer`",
+        epilog="Example: `frostline pretrain configs/pretrain.cfg --output training/encoder`",
     )(pretrain)
 
 
 def pretrain(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file with a section [pretraining].")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config with a section [pretraining].")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for everything that is written.")
     ],
@@ -35,18 +35,16 @@ def pretrain(
 
     Learns a vocabulary of word pieces from the corpus, then an encoder that guesses hidden pieces from their context.
 
-    Written to DIR: `config.json`, `tokenizer.json` and `model.safetensors`, as Hugging Face's models have them, so that
-    `source = "DIR"` of a `frostline.Transformer.v1` reads it.
+    Written to DIR: `model-best/` (the best guesses on dev) and `model-last/`, each with config.json, tokenizer.json and
+    model.safetensors as Hugging Face's models have them, so that `source` of a `frostline.Transformer.v1` can name it;
+    `log.jsonl` and `timing.json`. While it runs there is also `checkpoint/`, from which the same command goes on.
 
-    Any key of the config can be set for this run: `--section.key value`, such as `--pretraining.max_steps 500`.
+    Any key of the config can be set for this run: `--section.key value`, such as `--training.max_epochs 5`.
     """
     overrides = options.begin(context, code=code, quiet=quiet)
-    from frostline.config.sections import require
-
-    filled = options.filled_config(config, overrides)
-    require(filled, "pretraining", of="frostline pretrain")
-    device = options.chosen_device(gpu)
+    filled = options.filled_config(config, overrides, needs=("pretraining", "training"))
+    device, logger = options.chosen_device(gpu), options.logger_of(filled)
     from frostline.pretraining.run import pretrain as run
 
-    result = run(filled, output, device=device, threads=threads or 0)
-    options.print_result({**result, "output": str(output)}, as_json=json)
+    outcome = run(filled, output, device=device, threads=threads or 0, logger=logger)
+    options.print_outcome(outcome, output, as_json=json)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -44,15 +43,9 @@ def train(
     `--paths.train corpus/mine`.
     """
     overrides = options.begin(context, code=code, quiet=quiet)
-    from frostline.config import registry
-    from frostline.config.sections import require
-
-    filled = options.filled_config(config, overrides)
-    require(filled, "training", of="frostline train")
-    block = filled["training"]["logger"]
-    logger = registry.resolve(block, path="training.logger") if block else None
+    filled = options.filled_config(config, overrides, needs=("pipeline", "training"))
+    device, logger = options.chosen_device(gpu), options.logger_of(filled)
     from frostline.training.run import train as run
 
-    outcome = run(filled, output, device=options.chosen_device(gpu), threads=threads or 0, logger=logger)
-    result: dict[str, Any] = {**asdict(outcome), "ending": outcome.ending.value}
-    options.print_result(result | {"model": str(output / "model-best")}, as_json=json)
+    outcome = run(filled, output, device=device, threads=threads or 0, logger=logger)
+    options.print_outcome(outcome, output, as_json=json)

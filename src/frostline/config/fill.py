@@ -72,7 +72,7 @@ class _Filler:
                 filled[name] = self.section({}, inner, at)
             elif field.is_required():
                 self._fault(at, f"A value is missing: {field.description}.")
-            elif inner is None:
+            elif path or field.get_default() is not None:
                 self.added.append(at)
                 filled[name] = self._field(as_json(field.get_default())[1], field, at)
         for name in given:
@@ -171,7 +171,7 @@ def _across_sections(config: dict[str, Any]) -> Iterator[Fault]:
     training = config.get("training", {})
     if training and training["seed"] is None:
         training["seed"] = config["system"]["seed"]
-    if training and "pipeline" not in config:
+    if training and "pipeline" not in config and not config.get("pretraining"):
         fix = 'Write [pipeline] with a line such as components = ["transformer", "tagger"].'
         yield Fault(path="pipeline", message="There is no pipeline to train.", fix=fix)
         return

@@ -10,11 +10,13 @@ import copy
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from frostline.config.arguments import Fault, join
+from frostline.config.arguments import Fault, as_json, join
+from frostline.config.schemas import section_at
 from frostline.config.text import VARIABLE
-from frostline.errors import did_you_mean
+from frostline.errors import did_you_mean, nearest
 
 
 def interpolate(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
@@ -34,6 +36,13 @@ def paths_of(data: dict[str, Any], path: str = "") -> Iterator[str]:
 
 class _NoValue(Exception):
     """A reference that can't be followed; its fault is noted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Default:
+    """What a reference stands for whose key is left out of the config."""
+
+    value: Any
 
 
 class _Reader:
@@ -107,6 +116,8 @@ class _Reader:
 
     def _value_of(self, reference: str, path: tuple[str, ...]) -> Any:
         target = self._target(reference, path)
+        if isinstance(target, _Default):
+            return target.value
         if target in self._open:
             circle = [*self._open[self._open.index(target) :], target]
             shown = " -> ".join(".".join(part) for part in circle)
@@ -114,7 +125,7 @@ class _Reader:
             raise _NoValue
         return self.read(target)
 
-    def _target(self, reference: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    def _target(self, reference: str, path: tuple[str, ...]) -> tuple[str, ...] | _Default:
         name = reference.replace(":", ".").strip()
         beside = (*path[:-1], name)
         if "." not in name and beside != path and self._exists(beside):
@@ -124,10 +135,15 @@ class _Reader:
             candidate = (*parts[: n_kept - 1], ".".join(parts[n_kept - 1 :]))
             if self._exists(candidate):
                 return candidate
+        section = section_at(parts[0])
+        field = section.model_fields.get(name.partition(".")[2]) if section else None
+        if field is not None and not field.is_required():
+            return _Default(value=as_json(field.get_default())[1])
         if parts[0] == "env":
             fix = f"Environment variables are not read; give the value with --{'.'.join(path)}."
         else:
-            fix = did_you_mean(name, paths_of(self.data)) if len(parts) > 1 else did_you_mean(name, self.data)
+            near = nearest(name, paths_of(self.data))
+            fix = f"Did you mean '{near}'?" if near else did_you_mean(parts[0], self.data)
         self._note(path, f"${{{reference}}} refers to nothing in the config.", fix)
         raise _NoValue
 

@@ -22,7 +22,7 @@ from frostline.config.arguments import Fault, join, raise_faults
 from frostline.config.interpolation import interpolate, paths_of
 from frostline.config.schemas import NAMED_BY_THE_CONFIG, OPEN, section_at
 from frostline.config.text import VARIABLE, interpret, parse_text
-from frostline.errors import ConfigError, UsageError, did_you_mean
+from frostline.errors import ConfigError, UsageError, did_you_mean, nearest
 
 ON_COMMAND_LINE = "on the command line"
 
@@ -225,7 +225,8 @@ def _unknown_key(data: dict[str, Any], node: dict[str, Any], at: str, rest: list
         if inner is None or ".".join(rest[1:]) in inner.model_fields:
             return None
     known = [*(join(at, field) for field in fields), *paths_of(data)]
-    return did_you_mean(join(at, key), [name for name in known if "." in name and "@" not in name])
+    near = nearest(join(at, key), [name for name in known if "." in name and "@" not in name])
+    return f"Did you mean '{near}'?" if near else did_you_mean(rest[0], node.keys() | set(fields))
 
 
 def _within_block(data: dict[str, Any], at: str) -> bool:

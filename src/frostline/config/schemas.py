@@ -84,7 +84,7 @@ class TrainingSection(Section):
 
 
 class ConfigSections(Section):
-    """A whole config for training. Sections of type dict take any keys."""
+    """A whole config. Sections of type dict take any keys; one that is None stays out unless it is written."""
 
     paths: dict[str, Any] = Field({}, description="places on disk that the rest refers to as ${paths.name}")
     system: SystemSection = Field(description="the machine and the chance")
@@ -92,9 +92,9 @@ class ConfigSections(Section):
     components: dict[str, Any] = Field({}, description="how each component is made")
     corpora: dict[str, Reader] = Field({}, description="how each corpus is read")
     training: TrainingSection | None = Field(None, description="the loop, and what ends it")
-    initialize: dict[str, Any] = Field({}, description="what is done once, before training")
-    pretraining: dict[str, Any] = Field({}, description="the step before training: an encoder from raw text")
-    embed: dict[str, Any] = Field({}, description="the step that computes a frozen encoder's activations once")
+    initialize: dict[str, Any] | None = Field(None, description="what is done once, before training")
+    pretraining: dict[str, Any] | None = Field(None, description="the step before training: an encoder from raw text")
+    embed: dict[str, Any] | None = Field(None, description="the step that computes a frozen encoder's activations once")
 
 
 # Sections whose keys the config makes up: a key that an override names must be there already in the first,

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from frostline.errors import ConfigError, did_you_mean
+from frostline.errors import ConfigError
 
 
-def require(config: Mapping[str, Any], name: str, *, of: str) -> dict[str, Any]:
+def require(config: Mapping[str, Any], name: str, *, file: Path) -> dict[str, Any]:
     """The section `name`, which must be there and hold something.
 
     Args:
-        of: who needs it, for the message.
+        file: the config's, for the message.
     Raises:
         ConfigError: it is not there, or empty.
     """
     section = config.get(name)
     if not section:
-        raise ConfigError(f"The config has no section [{name}], which {of} needs.", fix=did_you_mean(name, config))
+        fix = f"Add it, or start from one of the configs that have it. Sections here: {', '.join(config)}."
+        raise ConfigError(f"The config has no section [{name}], which this command needs.", where=str(file), fix=fix)
     assert isinstance(section, dict)
     return section

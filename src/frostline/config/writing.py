@@ -7,6 +7,7 @@ which lines such as `window, stride: in pieces.` speak of parameters.
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import re
 import textwrap
@@ -77,7 +78,7 @@ def _notes(function: Callable[..., Any]) -> dict[str, str]:
     starts = [
         found for found in re.finditer(r"(?:^|(?<=[.;] ))(\w+(?:, \w+)*): ", text) if set(found[1].split(", ")) & names
     ]
-    for found, following in zip(starts, [*starts[1:], None], strict=True):
+    for found, following in itertools.zip_longest(starts, starts[1:]):
         note = text[found.end() : following.start() if following else None]
         for name in found[1].split(", "):
             notes[name] = re.split(r"\s(?:Gives|Raises|Returns)\b", note)[0].strip().rstrip(".;")
@@ -85,7 +86,8 @@ def _notes(function: Callable[..., Any]) -> dict[str, str]:
 
 
 def _comment(note: str) -> list[str]:
-    return textwrap.wrap(note, width=WIDTH, initial_indent="# ", subsequent_indent="#   ")
+    note = note[:1].upper() + note[1:]
+    return textwrap.wrap(note, width=WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _written(value: Any) -> str:
