@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy.typing as npt
 import torch
-from frostline.embedding.store import activation_key, write_activations
 
+from frostline.embedding.store import activation_key, write_activations
 from frostline.embedding.transformer import Transformer
 from frostline.tokens import Doc
 
@@ -59,7 +59,7 @@ def embed(
 def _compute(transformer: Transformer, docs: Sequence[Doc]) -> list[npt.NDArray[Any]]:
     with torch.no_grad():
         computed, lengths = transformer.frozen_activations(docs)
-    return [part.cpu().numpy() for part in computed.split(lengths, dim=1)]
+    return [part.cpu().numpy() for part in torch.split(computed, lengths, dim=1)]
 
 
 def _batches(docs: Iterable[Doc]) -> Iterator[list[Doc]]:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from frostline.embedding.encoder import Encoder
-from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
 from thinc.api import Model
 from torch import Tensor
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations
+from frostline.embedding.encoder import Encoder
 from frostline.embedding.pieces import Pieces, PieceTable
+from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
 from frostline.embedding.windows import Windows, plan_windows
 from frostline.errors import ConfigError
 from frostline.layers.modes import Mode, mode_of
@@ -164,7 +164,7 @@ class Transformer:
         missing = [index for index, hit in enumerate(found) if hit is None]
         if missing:
             computed, lengths = self.frozen_activations([docs[index] for index in missing])
-            for index, part in zip(missing, computed.split(lengths, dim=1), strict=True):
+            for index, part in zip(missing, torch.split(computed, lengths, dim=1), strict=True):
                 found[index] = part
                 for store in self.stores:
                     if isinstance(store, ActivationCache):

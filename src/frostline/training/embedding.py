@@ -1,7 +1,4 @@
-"""`frostline embed`: from a model or a config to the stored activations of its publisher.
-
-Here and not beside the computation itself (embedding/embed_step.py), because it needs a pipeline with its encoders.
-"""
+"""What `frostline embed` does: find the frozen transformer of a config or a model, and embed whole corpora with it."""
 
 from __future__ import annotations
 
@@ -9,52 +6,60 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from frostline.config import Config
+import torch
+
 from frostline.console import say
 from frostline.embedding.embed_step import embed
-from frostline.errors import ConfigError
+from frostline.errors import ConfigError, UsageError
+from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import docs_of
 from frostline.pipeline.serialize import load
 from frostline.pipeline.wiring import assemble
 from frostline.tokens import Doc
 from frostline.training.initialize import load_encoders
-from frostline.training.randomness import set_up
 
 
 def embed_corpora(
-    source: Path | Config, corpora: Sequence[Path], output: Path, *, device: str = "", threads: int = 0
+    source: Path | dict[str, Any], corpora: Sequence[Path], output: Path, *, device: str = "", threads: int = 0
 ) -> int:
-    """Write the activations of corpora, as a frozen publisher computes them, to the folder `output`.
+    """Write the activations of corpora to the folder `output`, for the runs of configs that name it.
 
     Args:
-        source: a model's folder, or a filled config, whose encoder comes from where the config says.
-        corpora: folders, cut as the config cuts these paths, or else its dev corpus.
+        source: a model folder or a filled config; its one publisher is taken.
+        corpora: each cut as the config cuts that path, or else its dev corpus.
         device: in torch's notation; "" for the config's own.
-        threads: that torch computes with; 0 for the config's own number.
+        threads: that torch computes with; 0 leaves what is set.
     Returns:
         How many different docs were stored.
     Raises:
-        ConfigError: the pipeline has not exactly one publisher.
-        ModelFileError, CorpusError: the model, the encoder or a corpus is missing or broken.
+        ConfigError: there is not just one publisher. UsageError: `output` is one of the corpora.
+        CorpusError, ModelFileError: a corpus or the encoder is missing or broken.
     """
+    for corpus in corpora:
+        if output.resolve() == corpus.resolve() or output.resolve() in corpus.resolve().parents:
+            raise UsageError(f"The output '{output}' would replace the corpus '{corpus}'.", fix="Name another folder.")
     if isinstance(source, Path):
         pipeline = load(source, device=device)
     else:
-        pipeline = assemble(source, device=device or source["system"]["device"])
+        pipeline = assemble(source, device=device or source.get("system", {}).get("device", ""))
         load_encoders(pipeline)
-    system: dict[str, Any] = pipeline.config.get("system", {})
-    threads = threads or system.get("threads", 0)
-    set_up(system.get("seed", 0), deterministic=system.get("deterministic", "yes"), threads=threads)
+    if threads:
+        torch.set_num_threads(threads)
+    opened = [docs_of(pipeline.config, corpus) for corpus in corpora]
+    return embed(_publisher_of(pipeline), _chained(opened), output, say=say)
+
+
+def _chained(corpora: Sequence[Any]) -> Iterator[Doc]:
+    for docs in corpora:
+        yield from docs
+
+
+def _publisher_of(pipeline: Pipeline) -> Any:
     if len(pipeline.publishers) != 1:
+        found = ", ".join(pipeline.publishers) or "none"
         raise ConfigError(
-            f"To embed, a pipeline has one publisher; this one has {len(pipeline.publishers)}.",
+            f"One shared transformer can be embedded with, the pipeline has {found}.",
             where="pipeline.components",
-            fix="Use the config of a variant with a shared transformer.",
+            fix="Name a config whose components read one publisher, such as configs/frozen-listener.cfg.",
         )
-    (publisher,) = pipeline.publishers.values()
-
-    def docs() -> Iterator[Doc]:
-        for path in corpora:
-            yield from docs_of(pipeline.config, path)
-
-    return embed(publisher.transformer, docs(), output, say=say)
+    return next(iter(pipeline.publishers.values())).transformer

@@ -6,7 +6,7 @@ evaluate, save and stop in driver.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
 from frostline.pipeline.wiring import assemble, transformers_of
-from frostline.tokens import Doc
 from frostline.training.averages import averages_from
 from frostline.training.checkpoint import digest_of_run
 from frostline.training.driver import Outcome, Place, Policy
@@ -53,7 +52,7 @@ def train(
     pipeline = assemble(config, device=device or system["device"])
     train_docs: Any = reader_of(config, "train")
     dev_docs: Any = reader_of(config, "dev")
-    initialize(pipeline, lambda: train_docs, seed=training["seed"])
+    initialize(pipeline, lambda: train_docs, seed=_seed(config))
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
     attach_stores(pipeline, training.get("activations") or {}, cache)
@@ -66,7 +65,7 @@ def train(
             train_docs,
             dev_docs,
             optimizer=registry.resolve(training["optimizer"], path="training.optimizer"),
-            recipe=_recipe(training),
+            recipe=_recipe(config),
             policy=Policy(
                 max_steps=training["max_steps"],
                 patience=training["patience"],
@@ -129,9 +128,15 @@ def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: str, wh
             )
 
 
-def _recipe(training: Mapping[str, Any]) -> Recipe:
+def _seed(config: Mapping[str, Any]) -> int:
+    own = config["training"]["seed"]
+    return int(config["system"]["seed"] if own is None else own)
+
+
+def _recipe(config: Mapping[str, Any]) -> Recipe:
+    training = config["training"]
     return Recipe(
-        seed=training["seed"],
+        seed=_seed(config),
         batcher=registry.resolve(training["batcher"], path="training.batcher"),
         dropout=as_schedule(_resolved(training["dropout"], "training.dropout")),
         accumulate_gradient=training["accumulate_gradient"],
