@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,7 +59,7 @@ class Contexts:
             try:
                 self._salt = self.salt_file.read_bytes()
             except OSError:
-                self._salt = secrets.token_bytes(16)
+                self._salt = os.urandom(16)
                 if self.may_write:
                     replace_quickly(self.salt_file, self._salt)
         return self._salt
@@ -75,7 +74,7 @@ def installed_versions() -> dict[str, str]:
         except OSError:
             continue
         for name in names:
-            if name.endswith(("-info",)) and (match := _METADATA.fullmatch(name)):
+            if name.endswith("-info") and (match := _METADATA.fullmatch(name)):
                 found.setdefault(_normal(match[1]), match[2])
     return found
 

@@ -176,14 +176,14 @@ class _Expander:
         return Step(
             name=name,
             command=command.name.split("${")[0].rstrip("-") or name,
-            help=command.help,
+            help=str(command.help),
             script=script,
             deps=self._paths(command.deps, scope),
             outputs=tuple(dict.fromkeys([*outputs, *named])),
             outputs_no_cache=no_cache,
             metrics=metrics,
             plots=plots,
-            checkpoint=self._outputs(command.checkpoint, scope, carries_profile=False),
+            checkpoint=self._checkpoint(command, scope, (*outputs, *named, *no_cache)),
             wait_for=tuple(scope.text(text, text.place) for text in command.wait_for),
             env_names=tuple(dict.fromkeys([*command.env_names, *wanted])),
             env_values=values,
@@ -207,6 +207,17 @@ class _Expander:
                 except ValueError as error:
                     self.faults.add(text.place, f"This command line can't be split into words: {error}.")
         return tuple(line for line in lines if line)
+
+    def _checkpoint(
+        self, command: CommandSpec, scope: Scope, outputs: tuple[PurePosixPath, ...]
+    ) -> tuple[PurePosixPath, ...]:
+        """Paths that survive a kill; inside an output they would not, as outputs are removed before a try."""
+        paths = self._outputs(command.checkpoint, scope, carries_profile=False)
+        for path in paths:
+            if _inside(path, outputs):
+                place = command.checkpoint[0].place
+                self.faults.add(place, f"The checkpoint '{path}' lies in an output.", "Give it a path of its own.")
+        return paths
 
     def _numbers(self, command: CommandSpec, scope: Scope) -> dict[str, Any]:
         """Resources, time limit and retries as numbers above 0 (0 is taken for retries and gpus)."""

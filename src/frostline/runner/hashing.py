@@ -114,12 +114,8 @@ class Hasher:
         return self.seen[path]
 
     def forget(self, path: str) -> None:
-        """Look again at `path`, and at what contains it or lies in it, the next time it is asked for."""
-        self.seen = {
-            other: digest
-            for other, digest in self.seen.items()
-            if other not in (path, ".") and not other.startswith(path + "/") and not path.startswith(other + "/")
-        }
+        """Look again at `path` the next time it is asked for. Paths around it are for those to forget who use them."""
+        self.seen.pop(path, None)
 
     def save(self) -> None:
         """Write the stat cache, if there is news."""

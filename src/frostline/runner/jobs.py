@@ -30,12 +30,17 @@ def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tupl
     """
     inner = step_environ(step, places, environ, gpus=gpus)
     commands: list[str | tuple[str, ...]] = []
+    shown = []
     for line in step.script:
-        commands.append(shell_line(line, shell=True) if step.shell else _own_python(words(line, inner)))
+        command = shell_line(line, shell=True) if step.shell else _own_python(words(line, inner))
+        if command:
+            commands.append(command)
+            shown.append(line)
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     return Job(
         step=step.name,
-        commands=tuple(command for command in commands if command),
+        commands=tuple(commands),
+        shown=tuple(shown),
         folder=places.root,
         environ=inner,
         log=places.logs(step.name) / f"{stamp}-{uuid.uuid4().hex[:6]}.log",

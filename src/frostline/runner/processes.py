@@ -38,25 +38,26 @@ def marked_processes(markers: Iterable[str]) -> list[int]:
     return found
 
 
-def end_groups(groups: Iterable[int], markers: Iterable[str], *, first: signal.Signals, grace_s: float) -> None:
-    """Send `first` to groups and marked processes, wait for the grace, kill what is left.
+def end_groups(groups: Iterable[int], markers: Iterable[str], *, first: signal.Signals, grace_s: float) -> bool:
+    """Send `first` to groups and marked processes, wait for the grace, kill what is left; whether anything lived.
 
     A Ctrl-C during the grace ends it.
     """
     listed, marks = list(groups), list(markers)
     if not _signal_all(listed, marks, first):
-        return
+        return False
     deadline = time.monotonic() + grace_s
     try:
         while time.monotonic() < deadline:
             if not _signal_all(listed, marks, None):
-                return
+                return True
             time.sleep(0.02)
     except KeyboardInterrupt:
         pass
     _signal_all(listed, marks, signal.SIGKILL)
     while _signal_all(listed, marks, None) and time.monotonic() < deadline + 2.0:
         time.sleep(0.01)
+    return True
 
 
 def _signal_all(groups: list[int], markers: list[str], number: signal.Signals | None) -> bool:

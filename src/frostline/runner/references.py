@@ -65,7 +65,7 @@ class Scope:
 
     def _fill(self, text: str, place: Place, *, shell: bool, depth: int) -> str:
         if "${" not in text:
-            return text
+            return str(text)
 
         def replacement(match: re.Match[str]) -> str:
             if match[0].startswith("$$"):
@@ -89,7 +89,7 @@ class Scope:
         elif kind == "vars":
             return self._variable(rest, place, depth=depth, raw=raw)
         elif kind == "matrix":
-            return self._axis(rest, place, raw=raw)
+            return self._axis(rest, place, depth=depth, raw=raw)
         elif kind == "env":
             return self._env(rest, place)
         else:
@@ -106,19 +106,29 @@ class Scope:
                 self.faults.unknown(place, "variable", path, known)
                 return None
             value = value[part]
-        if isinstance(value, str):
-            value = self._fill(value, place, shell=False, depth=depth + 1)
+        value = self._deep(value, place, depth + 1)
         self.used[path] = as_text(value)
         return value if raw else as_text(value)
 
-    def _axis(self, axis: str, place: Place, *, raw: bool) -> Any:
+    def _axis(self, axis: str, place: Place, *, depth: int, raw: bool) -> Any:
         if self.cell is None:
             self.faults.add(place, f"'${{matrix.{axis}}}' stands in a command without a matrix.")
         elif axis not in self.cell:
             self.faults.unknown(place, "axis of the matrix", axis, self.cell)
         else:
-            return self.cell[axis] if raw else as_text(self.cell[axis])
+            value = self._deep(self.cell[axis], place, depth + 1)
+            return value if raw else as_text(value)
         return None
+
+    def _deep(self, value: Any, place: Place, depth: int) -> Any:
+        """A value with the references in its texts filled in, however deep they lie."""
+        if isinstance(value, str):
+            return self._fill(value, place, shell=False, depth=depth)
+        if isinstance(value, list):
+            return [self._deep(item, place, depth) for item in value]
+        if isinstance(value, dict):
+            return {str(key): self._deep(item, place, depth) for key, item in value.items()}
+        return value
 
     def _env(self, name: str, place: Place) -> str | None:
         if name not in self.env:

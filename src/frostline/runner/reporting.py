@@ -27,25 +27,13 @@ def wants_report(session: Session) -> bool:
 
 
 def settings_of(session: Session) -> dict[str, Any]:
-    """What the report is told beside the command line: the `report` section, and where each step's results lie."""
+    """The `report` section, as the report's command reads it."""
     report = session.spec.report
     return {
-        "profile": session.project.profile,
         "title": (report.title if report else None) or session.spec.title or None,
         "baseline": report.baseline if report else None,
         "axes": list(report.axes) if report else [],
         "metrics": list(report.metrics) if report else [],
-        "records": str(session.places.records.relative_to(session.root)),
-        "steps": [
-            {
-                "name": step.name,
-                "command": step.command,
-                "cell": dict(step.cell),
-                "outputs": [str(path) for path in step.all_outputs],
-                "metrics": [str(path) for path in step.metrics],
-            }
-            for step in session.project.steps
-        ],
     }
 
 
@@ -81,14 +69,12 @@ def make_report(session: Session) -> str | None:
     Raises StepFailed when the command fails.
     """
     file = session.places.local / f"report-{session.project.profile}.json"
-    settings = settings_of(session)
-    write_json_atomic(file, settings)
+    write_json_atomic(file, settings_of(session))
     command = [sys.executable, "-m", COMMAND, "--root", str(session.root), "--profile", session.project.profile]
-    for key in ("title", "baseline"):
-        if settings[key]:
-            command += [f"--{key}", str(settings[key])]
-    environ = {**session.environ, "FROSTLINE_REPORT_SETTINGS": str(file)}
-    done = subprocess.run(command, cwd=session.root, env=environ, stdout=subprocess.PIPE, text=True, check=False)
+    command += ["--spec", str(file)]
+    done = subprocess.run(
+        command, cwd=session.root, env=session.environ, stdout=subprocess.PIPE, text=True, check=False
+    )
     print(done.stdout, end="", flush=True)
     if done.returncode != 0:
         raise StepFailed(

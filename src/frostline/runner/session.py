@@ -54,7 +54,7 @@ class Session:
     @property
     def under_dvc(self) -> bool:
         """Whether `dvc repro` called us: then it holds the locks, and writes the ledger."""
-        return "DVC_STAGE" in self.environ and Path(self.environ.get("DVC_ROOT", "")) == self.root
+        return "DVC_STAGE" in self.environ and Path(self.environ.get("DVC_ROOT", "")).resolve() == self.root.resolve()
 
     @cached_property
     def hasher(self) -> Hasher:

@@ -29,6 +29,7 @@ def _string(dumper: _Dumper, text: str) -> ScalarNode:
 
 
 _Dumper.add_representer(str, _string)
+_Dumper.add_multi_representer(str, _string)
 
 
 def dump_yaml(value: Any) -> str:

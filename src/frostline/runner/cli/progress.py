@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 from frostline.console import paint, say
 from frostline.errors import StepFailed
@@ -23,12 +22,14 @@ class PlainReporter:
     Args:
         n_steps: how many steps are looked at in all.
         streams: whether the steps' own output is passed on as it comes.
+        prefixes: whether each of its lines is given the step's name, as several may print at once.
     """
 
-    def __init__(self, n_steps: int, *, streams: bool) -> None:
+    def __init__(self, n_steps: int, *, streams: bool, prefixes: bool) -> None:
         self.n_steps = n_steps
         self.n_settled = 0
         self.streams = streams
+        self.prefixes = prefixes
         self.positions: dict[Path, int] = {}
 
     def started(self, step: Step, decision: Decision, running: Running) -> None:
@@ -42,7 +43,7 @@ class PlainReporter:
         """Pass on what the steps have printed since."""
         if self.streams:
             for job in running:
-                self._pass_on(job.job.log)
+                self._pass_on(job, last=job.outcome is not None)
 
     def finished(self, step: Step, running: Running) -> None:
         """Say that a step is done."""
@@ -82,20 +83,25 @@ class PlainReporter:
     def _count(self) -> str:
         return f"[{self.n_settled + 1}/{self.n_steps}]"
 
-    def _pass_on(self, log: Path) -> None:
+    def _pass_on(self, running: Running, *, last: bool) -> None:
+        """Copy what is new in a step's log; with prefixes only whole lines, until the last look."""
+        log = running.job.log
         try:
             with log.open("rb") as stream:
-                self._copy(stream, log)
+                stream.seek(self.positions.get(log, 0))
+                data = stream.read()
         except FileNotFoundError:
             return
-
-    def _copy(self, stream: BinaryIO, log: Path) -> None:
-        stream.seek(self.positions.get(log, 0))
-        data = stream.read()
-        self.positions[log] = stream.tell()
-        if data:
-            sys.stderr.buffer.write(data)
-            sys.stderr.flush()
+        if self.prefixes:
+            data = data if last else data[: data.rfind(b"\n") + 1]
+        self.positions[log] = self.positions.get(log, 0) + len(data)
+        if not data:
+            return
+        if self.prefixes:
+            name = f"{running.job.step} | ".encode()
+            data = b"".join(name + line + b"\n" for line in data.splitlines())
+        sys.stderr.buffer.write(data)
+        sys.stderr.flush()
 
 
 def _tail(log: Path) -> list[str]:

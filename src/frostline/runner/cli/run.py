@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from frostline.console import out, say
@@ -125,12 +127,11 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     forced = selection.named if values.force else frozenset()
     runner = Runner(session, executor, Options(forced=forced, n_jobs=values.jobs, keep_going=values.keep_going), say)
     runner.note_tracked([decision.step for decision in decisions if decision.action is not Action.SKIP])
-    reporter = PlainReporter(len(order), streams=not parallel and not values.quiet)
+    reporter = PlainReporter(len(order), streams=not values.quiet, prefixes=parallel)
     schedule = Schedule(runner, executor, session.graph, order, reporter, parallel=parallel, n_jobs=values.jobs)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
     try:
-        tally = schedule.run(keep_going=values.keep_going)
+        with _ends_like_ctrl_c(signal.SIGTERM, signal.SIGHUP):
+            tally = schedule.run(keep_going=values.keep_going)
     finally:
         runner.close()
     out(reporter.summary(tally, time.monotonic() - started))
@@ -142,5 +143,16 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         make_report_if_news(session, order)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _ends_like_ctrl_c(*numbers: signal.Signals) -> Iterator[None]:
+    """For the block, take these signals as Ctrl-C is taken: running steps are ended before we go."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

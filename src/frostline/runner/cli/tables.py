@@ -16,15 +16,14 @@ def decisions_json(decisions: Iterable[Decision]) -> str:
 
 
 def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False) -> None:
-    """One line for each step that is not up to date, its further reasons below, and the count."""
+    """One line for each step that is not up to date, with its first reason, and the count."""
     acting = [decision for decision in decisions if decision.action is not Action.SKIP]
     shown = decisions if all_steps else acting
     width = max((len(decision.step) for decision in shown), default=0)
     for decision in shown:
-        first, *more = decision.reasons or ("up to date",)
-        out(f"{decision.action.value:<7} {decision.step:<{width}}  {first}")
-        for reason in more:
-            out(f"{'':<7} {'':<{width}}  {reason}")
+        reasons = decision.reasons or ("up to date",)
+        more = f"  (and {len(reasons) - 1} more: project why {decision.step})" if len(reasons) > 1 else ""
+        out(f"{decision.action.value:<7} {decision.step:<{width}}  {reasons[0]}{more}")
     if not acting:
         out(up_to_date(len(decisions)))
     else:

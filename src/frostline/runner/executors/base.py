@@ -14,6 +14,7 @@ class Job:
 
     step: str
     commands: tuple[str | tuple[str, ...], ...]  # a string goes through the shell
+    shown: tuple[str, ...]  # the same for messages, secrets left symbolic
     folder: Path  # working folder
     environ: Mapping[str, str]
     log: Path  # standard output and error go to its end

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from frostline.runner.executors.base import Job, Outcome, Running
 from frostline.runner.hashing import replace_quickly
-from frostline.runner.processes import MARKER, end_groups, marked_processes, start_of
+from frostline.runner.processes import MARKER, end_groups, start_of
 
 GRACE_S = 5.0  # between asking a process to end and making it
 POLL_S = 0.02  # where the system can't tell us that a process ended
@@ -78,7 +78,8 @@ class LocalExecutor:
         groups = [job.process.pid for job in jobs if job.process is not None]
         end_groups(groups, [job.marker for job in jobs], first=signal.SIGINT, grace_s=GRACE_S)
         for job in jobs:
-            self._collect(job)
+            code = self._collect(job)
+            self._finish(job, -signal.SIGKILL if code is None else code, _shown(job))
 
     def _next(self, running: LocalRunning) -> None:
         """Start the next command, or give the job its outcome when there is none."""
@@ -102,8 +103,8 @@ class LocalExecutor:
                     start_new_session=True,
                 )
             except OSError as error:
-                log.write(f"{_shown(command)}: {error.strerror or error}\n".encode())
-                self._finish(running, 127 if isinstance(error, FileNotFoundError) else 126, _shown(command))
+                log.write(f"{_shown(running)}: {error.strerror or error}\n".encode())
+                self._finish(running, 127 if isinstance(error, FileNotFoundError) else 126, _shown(running))
                 return
         self._write_note(running, running.process.pid)
         with contextlib.suppress(AttributeError, OSError):
@@ -122,7 +123,7 @@ class LocalExecutor:
         if code == 0 and not running.timed_out:
             self._next(running)
         else:
-            self._finish(running, code, _shown(running.job.commands[running.next_command - 1]))
+            self._finish(running, code, _shown(running))
 
     def _collect(self, running: LocalRunning) -> int | None:
         """The exit code of the command that has ended, its resources added up; None while it works."""
@@ -181,8 +182,9 @@ def _wait_for_any(jobs: list[LocalRunning], timeout_s: float) -> None:
         time.sleep(min(timeout_s, POLL_S))
 
 
-def _shown(command: str | tuple[str, ...]) -> str:
-    return command if isinstance(command, str) else " ".join(command)
+def _shown(running: LocalRunning) -> str:
+    """The command that was started last, as messages show it."""
+    return running.job.shown[running.next_command - 1]
 
 
 def end_leftovers(notes: Path) -> list[str]:
@@ -198,9 +200,8 @@ def end_leftovers(notes: Path) -> list[str]:
         if start_of(runner) is not None and start_of(runner) == started:
             continue
         group = note.get("group")
-        groups = [group] if group and start_of(group) in (None, note.get("group_start")) else []
-        if marked_processes([note["marker"]]) or groups:
-            end_groups(groups, [note["marker"]], first=signal.SIGTERM, grace_s=2.0)
+        is_same = bool(group) and start_of(group) in (None, note.get("group_start"))  # the number may be another's now
+        if end_groups([group] if is_same else [], [note["marker"]], first=signal.SIGTERM, grace_s=2.0):
             ended.append(str(note.get("step")))
         file.unlink(missing_ok=True)
     return ended
