@@ -20,7 +20,7 @@ import confection
 
 from frostline.config.arguments import Fault, join, raise_faults
 from frostline.config.interpolation import interpolate, paths_of
-from frostline.config.schemas import NAMED_BY_THE_CONFIG, OPEN, section_at
+from frostline.config.schemas import OPEN, SECTIONS, section_at
 from frostline.config.text import VARIABLE, interpret, parse_text
 from frostline.errors import ConfigError, UsageError, did_you_mean, nearest
 
@@ -180,6 +180,7 @@ def _calls_another(above: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
 
 def _override(data: dict[str, Any], origins: dict[str, str], path: str, value: Any) -> Fault | None:
     """Set one override in `data`; the fault when it names nothing, and nothing is changed then."""
+    _make_room(data, path)
     node: dict[str, Any] = data
     at = ""
     rest = path.split(".")
@@ -211,6 +212,16 @@ def _override(data: dict[str, Any], origins: dict[str, str], path: str, value: A
     return None
 
 
+def _make_room(data: dict[str, Any], path: str) -> None:
+    """Add the section that `path` is in, where it is one that a file may leave out."""
+    for section in (*SECTIONS, *OPEN):
+        if not path.startswith(f"{section}."):
+            continue
+        node: Any = data
+        for part in section.split("."):
+            node = node.setdefault(part, {}) if isinstance(node, dict) else None
+
+
 def _unknown_key(data: dict[str, Any], node: dict[str, Any], at: str, rest: list[str]) -> str | None:
     """A way out when a new key can't be set in the section `at`; None when it can, or is there already."""
     key = ".".join(rest)
@@ -220,10 +231,6 @@ def _unknown_key(data: dict[str, Any], node: dict[str, Any], at: str, rest: list
     fields = list(section.model_fields) if section else []
     if at and key in fields:
         return None
-    if not at and rest[0] in fields and rest[0] not in NAMED_BY_THE_CONFIG and rest[0] not in node:
-        inner = section_at(rest[0])
-        if inner is None or ".".join(rest[1:]) in inner.model_fields:
-            return None
     known = [*(join(at, field) for field in fields), *paths_of(data)]
     near = nearest(join(at, key), [name for name in known if "." in name and "@" not in name])
     return f"Did you mean '{near}'?" if near else did_you_mean(rest[0], node.keys() | set(fields))

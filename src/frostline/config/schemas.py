@@ -97,9 +97,7 @@ class ConfigSections(Section):
     embed: dict[str, Any] | None = Field(None, description="the step that computes a frozen encoder's activations once")
 
 
-# Sections whose keys the config makes up: a key that an override names must be there already in the first,
-# and may be new in the second.
-NAMED_BY_THE_CONFIG = ("paths", "components", "corpora")
+# Sections whose keys nobody declares, so that an override may add one.
 OPEN = (
     "pipeline.modes",
     "training.score_weights",
@@ -110,12 +108,13 @@ OPEN = (
 )
 
 
+SECTIONS: dict[str, type[Section]] = {
+    "system": SystemSection,
+    "pipeline": PipelineSection,
+    "training": TrainingSection,
+}
+
+
 def section_at(path: str) -> type[Section] | None:
-    """The class of the section at a config path, or None when it is none of ours."""
-    sections: dict[str, type[Section]] = {
-        "": ConfigSections,
-        "system": SystemSection,
-        "pipeline": PipelineSection,
-        "training": TrainingSection,
-    }
-    return sections.get(path)
+    """The class of the section at a config path, "" for the whole; None when it is none of ours."""
+    return SECTIONS.get(path) if path else ConfigSections

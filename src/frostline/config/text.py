@@ -60,7 +60,7 @@ def parse_text(text: str, *, name: str) -> ParsedText:
             parsed.faults.append(Fault(path=f"{name}:{number}", message=message))
         return parsed
     for section in sorted(parser.sections(), key=lambda section: section.count(".")):
-        _add_section(parsed, section, parser[section], name)
+        _add_section(parsed, section, parser[section])
     return parsed
 
 
@@ -108,7 +108,7 @@ def _without_doubling(value: Any) -> Any:
     return value
 
 
-def _add_section(parsed: ParsedText, section: str, values: configparser.SectionProxy, name: str) -> None:
+def _add_section(parsed: ParsedText, section: str, values: configparser.SectionProxy) -> None:
     parts = section.split(".")
     if not all(parts) or section != section.strip():
         message = f"'{section}' is no name of a section."
@@ -119,8 +119,7 @@ def _add_section(parsed: ParsedText, section: str, values: configparser.SectionP
         inner = node.setdefault(part, {})
         if not isinstance(inner, dict):
             path = ".".join(parts[:depth])
-            place = parsed.origins.get(section, name)
-            message = f"'{part}' is given as a value here and as a section at {place}."
+            message = f"'{part}' is a section here, but its parent gives it a value too."
             parsed.faults.append(Fault(path=path, message=message, fix="Keep one of them."))
             return
         node = inner

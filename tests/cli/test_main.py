@@ -1,0 +1,178 @@
+"""The `frostline` command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frostline.cli.main import run, split_overrides
+from frostline.errors import ConfigError, UsageError
+
+HEAVY = ("torch", "thinc", "numpy", "transformers", "confection", "pyarrow", "tokenizers")
+VERBS = (
+    ["train"],
+    ["evaluate"],
+    ["embed"],
+    ["pretrain"],
+    ["convert"],
+    ["apply"],
+    ["init", "config"],
+    ["init", "fill-config"],
+    ["debug", "config"],
+)
+CONFIG = """\
+[paths]
+train = "a"
+
+[corpora.train]
+@readers = "frostline.Corpus.v1"
+path = ${paths.train}
+"""
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    file = tmp_path / "small.cfg"
+    file.write_text(CONFIG)
+    return file
+
+
+def without_heavy_libraries(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({HEAVY!r})); sys.argv = ['frostline', *{list(arguments)!r}]\n"
+        "from frostline.cli.main import main; main()"
+    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+
+def test_help_needs_no_ml_library() -> None:
+    result = without_heavy_libraries("--help")
+
+    assert result.returncode == 0, result.stderr
+    for verb in VERBS:
+        assert verb[0] in result.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_the_help_of_a_verb_says_what_is_written_and_gives_an_example(
+    verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run([*verb, "--help"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Written" in shown
+    assert f"Example: frostline {' '.join(verb)}" in shown
+
+
+def test_the_help_of_a_verb_needs_no_ml_library() -> None:
+    result = without_heavy_libraries("convert", "--help")
+
+    assert result.returncode == 0, result.stderr
+
+
+SPLITS = [
+    (["train", "a.cfg", "--training.seed", "1", "-o", "x"], ["train", "a.cfg", "-o", "x"], ["--training.seed", "1"]),
+    (["train", "--training.seed=1", "a.cfg"], ["train", "a.cfg"], ["--training.seed=1"]),
+    (["train", "--training.rate", "-1", "a.cfg"], ["train", "a.cfg"], ["--training.rate", "-1"]),
+    (["train", "--paths.a", "--output", "x"], ["train", "--output", "x"], ["--paths.a"]),
+    (["apply", "m", "--", "--a.b", "c"], ["apply", "m", "--", "--a.b", "c"], []),
+    (["evaluate", "a.b", "./c.d"], ["evaluate", "a.b", "./c.d"], []),
+    (["train", "--output=a.b"], ["train", "--output=a.b"], []),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words", "overrides"), SPLITS)
+def test_overrides_may_stand_anywhere(arguments: list[str], words: list[str], overrides: list[str]) -> None:
+    assert split_overrides(arguments) == (words, overrides)
+
+
+FAULTY = [
+    (["trian", "x"], "No such command 'trian'.", "Did you mean 'train'?"),
+    (["init", "confg"], "No such command 'confg'.", "Did you mean 'config'?"),
+    (["train", "x", "--otput", "d"], "No such option: --otput.", "Did you mean --output?"),
+    (["train"], "Missing argument 'CONFIG'.", "See `frostline train --help`."),
+    (["evaluate", "a", "b", "-o", "c", "--system.seed", "3"], "reads no config that --system.seed", "--help"),
+    (["convert", "a"], "needs a source and a destination", "frostline convert SRC... DEST"),
+    (["train", "x.cfg", "-o", "d", "--training.seed"], "--training.seed has no value", "--training.seed true"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message", "fix"), FAULTY)
+def test_a_faulty_command_line_is_explained(arguments: list[str], message: str, fix: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(arguments)
+
+    assert message in caught.value.message
+    assert fix in (caught.value.fix or "")
+
+
+def test_a_faulty_command_line_ends_with_2_and_no_traceback() -> None:
+    result = without_heavy_libraries("trian")
+
+    assert result.returncode == 2
+    assert "No such command 'trian'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_config_prints_the_filled_config(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["debug", "config", str(config_file), "--paths.train", "0345", "--json"])
+
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["corpora"]["train"]["path"] == "0345"
+    assert shown["system"]["seed"] == 0
+
+
+def test_debug_config_names_the_fault_and_its_line(config_file: Path) -> None:
+    config_file.write_text(CONFIG.replace("path =", "pth ="))
+
+    with pytest.raises(ConfigError) as caught:
+        run(["debug", "config", str(config_file)])
+
+    assert "takes no 'pth'. Did you mean 'path'?" in caught.value.message
+    assert f"{config_file}:6" in caught.value.message
+
+
+def test_fill_config_writes_what_was_left_out_and_keeps_references(config_file: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "full.cfg"
+
+    run(["init", "fill-config", str(config_file), str(dest), "--quiet"])
+
+    assert "path = ${paths.train}" in dest.read_text()
+    assert "max_words = null" in dest.read_text()
+
+
+def test_a_file_that_is_there_is_not_written_over(config_file: Path) -> None:
+    with pytest.raises(UsageError, match="is there already"):
+        run(["init", "fill-config", str(config_file), str(config_file)])
+
+    assert config_file.read_text() == CONFIG
+
+
+def test_training_without_a_pipeline_is_refused(config_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no section \[pipeline\]"):
+        run(["train", str(config_file), "--output", str(tmp_path / "out")])
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_user_code_is_imported_before_the_config_is_checked(config_file: Path, tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "from frostline.config import registry\n\n@registry.readers('mine.Reader.v1')\ndef read(*, path: str): ...\n"
+    )
+    config_file.write_text(CONFIG.replace("frostline.Corpus.v1", "mine.Reader.v1"))
+
+    run(["debug", "config", str(config_file), "--code", str(code), "--json"])
+
+
+def test_convert_makes_a_corpus_and_says_how_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "a.conllu"
+    source.write_text("1\tHi\thi\tINTJ\tUH\t_\t0\troot\t_\t_\n2\t!\t!\tPUNCT\t.\t_\t1\tpunct\t_\t_\n\n")
+
+    run(["convert", str(source), str(tmp_path / "corpus"), "--json"])
+
+    assert json.loads(capsys.readouterr().out) == {"docs": 1, "words": 2, "output": str(tmp_path / "corpus")}
