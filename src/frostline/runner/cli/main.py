@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from frostline.console import out, run_command
 from frostline.errors import UsageError, did_you_mean
-from frostline.runner.cli.options import Parser, show_help
+from frostline.runner.cli.options import Parser, show_help, take_overrides
 
 VERBS = {
     "run": "bring steps, and all they need, up to date",
@@ -71,8 +71,9 @@ def dispatch(words: list[str]) -> None:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    values, rest = parser.parse_known_args(words[1:])
-    module.run(values, rest)
+    own, overrides = take_overrides(words[1:])
+    values, rest = parser.parse_known_args(own)
+    module.run(values, [*overrides, *rest])
 
 
 if __name__ == "__main__":

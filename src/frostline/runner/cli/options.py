@@ -42,6 +42,22 @@ def add_project_options(parser: argparse.ArgumentParser, *, overrides: bool = Tr
     group.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
 
 
+def take_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(the other words, `--vars.x v` and `--env.X v` with their values): argparse would take the values for names."""
+    own: list[str] = []
+    overrides: list[str] = []
+    pending = list(words)
+    while pending:
+        word = pending.pop(0)
+        if word.startswith(("--vars.", "--env.")):
+            overrides.append(word)
+            if "=" not in word and pending:
+                overrides.append(pending.pop(0))
+        else:
+            own.append(word)
+    return own, overrides
+
+
 def open_session(values: argparse.Namespace, rest: Sequence[str]) -> Session:
     """The session that the shared options ask for. Raises UsageError for what is left over."""
     set_quiet(values.quiet)
