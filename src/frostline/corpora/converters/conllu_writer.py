@@ -64,8 +64,9 @@ def _columns(doc: Doc) -> list[tuple[str, ...]]:
 def _texts(column: StringColumn | None, n_rows: int) -> list[str]:
     if column is None:
         return ["_"] * n_rows
-    table = [string.translate(_LINE_BREAKERS) or "_" for string in column.table] + ["_"]  # the last is for missing
-    return [table[code] for code in column.codes.tolist()]
+    used, rows = np.unique(column.codes, return_inverse=True)  # the table may be a whole shard's
+    texts = ["_" if code < 0 else column.table[code].translate(_LINE_BREAKERS) or "_" for code in used.tolist()]
+    return [texts[row] for row in rows.tolist()]
 
 
 def _made_multiwords(doc: Doc) -> Iterator[Multiword]:
@@ -76,7 +77,7 @@ def _made_multiwords(doc: Doc) -> Iterator[Multiword]:
     borders = [0, *(np.flatnonzero(~together) + 1).tolist(), len(doc)]
     for start, end in itertools.pairwise(borders):
         if end - start > 1:
-            misc = _space_item(_gap(doc, end - 1), is_last=end == len(doc)) or "_"
+            misc = _space_item(doc, end - 1) or "_"
             form = doc.text[int(doc.starts[start]):int(doc.ends[start])].translate(_LINE_BREAKERS)
             yield Multiword(start=start, end=end, form=form, columns=("_",) * 7 + (misc,))
 
@@ -88,7 +89,7 @@ def _miscs(doc: Doc, multiwords: Mapping[int, Multiword]) -> list[str]:
     result = []
     for i, (misc, tag) in enumerate(zip(written, ents, strict=True)):
         if misc is None:
-            misc = "" if i in inside else _space_item(_gap(doc, i), is_last=i == len(doc) - 1)
+            misc = "" if i in inside else _space_item(doc, i)
         if tag is not None:
             misc = _with_entity(misc, tag)
         result.append(misc.translate(_LINE_BREAKERS) or "_")
@@ -111,8 +112,12 @@ def _gap(doc: Doc, i: int) -> str:
     return doc.text[int(doc.ends[i]):following]
 
 
-def _space_item(gap: str, *, is_last: bool) -> str:
-    if gap in (" ", PARAGRAPH_GAP) or is_last:
+def _space_item(doc: Doc, i: int) -> str:
+    """What MISC says of the white space behind token i; nothing for one space, a new paragraph, and the doc's end."""
+    gap = _gap(doc, i)
+    if gap == " " or i == len(doc) - 1:
+        return ""
+    if gap == PARAGRAPH_GAP and doc.sent_starts is not None and doc.sent_starts[i + 1] == 1:
         return ""
     if gap == "":
         return _NO_SPACE
