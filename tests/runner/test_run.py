@@ -136,7 +136,7 @@ profiles: {one: {}}
 def test_a_step_that_leaves_an_output_out_has_failed(playground: Playground) -> None:
     playground.write({"project.yml": "commands: [{name: lazy, script: ['python -c pass'], outputs: [never.txt]}]"})
 
-    with pytest.raises(StepFailed, match="did not make 'never.txt'"):
+    with pytest.raises(StepFailed, match=r"did not make 'never\.txt'"):
         playground.project("run", "lazy")
 
     assert playground.actions() == {"lazy": "run"}
@@ -166,7 +166,7 @@ commands:
         }
     )
 
-    with pytest.raises(StepFailed, match="time limit of 0.3 s"):
+    with pytest.raises(StepFailed, match=r"time limit of 0\.3 s"):
         playground.project("run", "slow")
 
     assert not Path("/proc", playground.read("child.pid").strip()).exists()

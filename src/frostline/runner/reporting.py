@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ COMMAND = "frostline.report"
 
 
 def wants_report(session: Session) -> bool:
-    """Whether the project has anything to report: a `report` section, or steps with metrics."""
-    return session.spec.report is not None or any(step.metrics for step in session.project.steps)
+    """Whether the project asks for a report: it has a `report` section."""
+    return session.spec.report is not None
 
 
 def settings_of(session: Session) -> dict[str, Any]:
@@ -37,22 +36,29 @@ def settings_of(session: Session) -> dict[str, Any]:
     }
 
 
-def make_report_if_news(session: Session, order: Iterable[str]) -> None:
-    """After a run: make the report when what it shows has changed."""
+def make_report_if_news(session: Session) -> None:
+    """After a run: make the report when what it shows has changed. One that can't be made is only said to be so."""
     if not wants_report(session):
         return
     seen = _digest(session)
     state = session.ledger.state.get("report", {})
     if state.get("digest") == seen and state.get("path") and (session.root / state["path"]).is_file():
+        if session.ledger.state.pop("report_due", False):
+            session.ledger.write_state()
         say(f"report: {state['path']}")
         return
-    path = make_report(session)
+    try:
+        path = make_report(session)
+    except StepFailed as error:
+        say(f"warning: {error.message}")
+        return
     remember(session.ledger, seen, path)
 
 
 def remember(ledger: Ledger, digest: str, path: str | None) -> None:
     """Note what the report was made from."""
     ledger.state["report"] = {"digest": digest, "path": path}
+    ledger.state.pop("report_due", None)
     ledger.write_state()
 
 
@@ -70,7 +76,7 @@ def make_report(session: Session) -> str | None:
     """
     file = session.places.local / f"report-{session.project.profile}.json"
     write_json_atomic(file, settings_of(session))
-    command = [sys.executable, "-m", COMMAND, "--root", str(session.root), "--profile", session.project.profile]
+    command = [sys.executable, "-P", "-m", COMMAND, "--root", str(session.root), "--profile", session.project.profile]
     command += ["--spec", str(file)]
     done = subprocess.run(
         command, cwd=session.root, env=session.environ, stdout=subprocess.PIPE, text=True, check=False
@@ -79,7 +85,6 @@ def make_report(session: Session) -> str | None:
     if done.returncode != 0:
         raise StepFailed(
             f"The report could not be made (exit code {done.returncode}); the results themselves are in place.",
-            where=" ".join(command[1:4]),
             fix="See the lines above, then: project report",
         )
     return _named_path(session.root, done.stdout)

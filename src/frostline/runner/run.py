@@ -70,16 +70,16 @@ class Runner:
         self.commit = gitfiles.current_commit(session.root)
         self.machine = machine()
 
-    def note_tracked(self, names: list[str]) -> None:
-        """Steps whose cached outputs git tracks can't be DVC's: note them in local state."""
+    def prepare(self, names: list[str]) -> None:
+        """Note in local state that a report is due, and which steps can't be DVC's as git tracks their outputs."""
         ledger = self.session.ledger
         paths = {path: name for name in names for path in self.session.graph.steps[name].outputs}
         found = {paths[path] for path in gitfiles.tracked(self.session.root, paths)}
         before = set(ledger.state.get("tracked", []))
         now = (before - set(names)) | found
-        if now != before:
-            ledger.state["tracked"] = sorted(now)
-            ledger.write_state()
+        ledger.state["tracked"] = sorted(now)
+        ledger.state["report_due"] = True
+        ledger.write_state()
         ledger.managed = expressible(self.session.graph) - now
 
     def begin(self, name: str) -> Work | Decision:

@@ -66,6 +66,10 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         session.hasher.save()
         _mend_dvc_yaml(session)
         out(up_to_date(len(decisions)))
+        if selection.workflows and _report_is_due(session) and not values.no_report:
+            from frostline.runner.reporting import make_report_if_news
+
+            make_report_if_news(session)
     else:
         _carry_out(session, selection, decisions, values)
 
@@ -99,6 +103,15 @@ def _mend_dvc_yaml(session: Session) -> None:
             dvcfile.sync(session.places, session.project.steps, session.ledger)
 
 
+def _report_is_due(session: Session) -> bool:
+    """Whether a run was cut off before its report, or the report is gone."""
+    if session.spec.report is None:
+        return False
+    state = session.ledger.state
+    path = state.get("report", {}).get("path")
+    return bool(state.get("report_due")) or not path or not (session.root / path).is_file()
+
+
 def _carry_out(session: Session, selection: Selection, decisions: list[Decision], values: argparse.Namespace) -> None:
     """Run what must run. The parts that only this needs are loaded here."""
     from frostline.runner.cli.progress import PlainReporter
@@ -126,7 +139,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     executor = LocalExecutor(session.places.running)
     forced = selection.named if values.force else frozenset()
     runner = Runner(session, executor, Options(forced=forced, n_jobs=values.jobs, keep_going=values.keep_going), say)
-    runner.note_tracked([decision.step for decision in decisions if decision.action is not Action.SKIP])
+    runner.prepare([decision.step for decision in decisions if decision.action is not Action.SKIP])
     reporter = PlainReporter(len(order), streams=not values.quiet, prefixes=parallel)
     schedule = Schedule(runner, executor, session.graph, order, reporter, parallel=parallel, n_jobs=values.jobs)
     try:
@@ -140,7 +153,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     if selection.workflows and not values.no_report:
         from frostline.runner.reporting import make_report_if_news
 
-        make_report_if_news(session, order)
+        make_report_if_news(session)
 
 
 @contextmanager

@@ -1,0 +1,179 @@
+"""The real `dvc` command says whether ledger, store and run cache are what we claim. Skipped where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import CHAIN, Playground
+
+DVC = Path(sys.executable).with_name("dvc")
+pytestmark = pytest.mark.skipif(not DVC.exists(), reason="dvc is not installed")
+CLEAN = "Data and pipelines are up to date."
+
+
+def dvc(ground: Playground, *words: str, check: bool = True) -> str:
+    """What a dvc command prints."""
+    environ = {
+        **os.environ,
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(ground.root.parent / "site"),
+        "PATH": f"{DVC.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run([DVC, *words], cwd=ground.root, env=environ, capture_output=True, text=True, timeout=120)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return (done.stdout + done.stderr).strip()
+
+
+RICH = """
+profiles: {small: {n: 1}, large: {n: 2}}
+env: {token: SOME_TOKEN}
+workflows: {all: [make, cell, score, odd, always]}
+commands:
+  - name: make
+    script: ["python make.py ${vars.n} data/${profile}"]
+    deps: [make.py]
+    outputs: ["data/${profile}"]
+  - name: cell
+    matrix: {kind: [a, b]}
+    script: ["python copy.py data/${profile}/sub/x.txt out/${profile}/${matrix.kind}.txt", "python -c '${HOME}'"]
+    deps: [copy.py, "data/${profile}"]
+    outputs: ["out/${profile}/${matrix.kind}.txt"]
+    shell: true
+  - name: score
+    script: ["python score.py ${profile} ${env.token}"]
+    deps: [score.py, "out/${profile}/a.txt"]
+    metrics: ["score/${profile}/metrics.json"]
+    outputs: ["score/${profile}/curve", "score/${profile}/12e5"]
+    outputs_no_cache: ["score/${profile}/timing.json"]
+    plots: ["score/${profile}/curve/points.csv"]
+    requires: [pytest]
+    env: {NAME: "a b $c"}
+  - name: odd
+    script: ["python copy.py copy.py 'odd/${profile}/a b.txt'"]
+    deps: [copy.py]
+    outputs: ["odd/${profile}/a b.txt"]
+  - name: always
+    script: ["python -c pass"]
+"""
+RICH = RICH.replace("\"python -c '${HOME}'\"", '"test -n ${HOME}"')
+SCORE = """import json, os, pathlib, sys
+root = pathlib.Path("score") / sys.argv[1]
+(root / "curve").mkdir(parents=True)
+(root / "metrics.json").write_text(json.dumps({"score": 0.5, "name": os.environ["NAME"], "n": len(sys.argv)}))
+(root / "timing.json").write_text("{}")
+(root / "12e5").write_text("1e5")
+(root / "curve" / "points.csv").write_text("x,y\\n1,2\\n")
+"""
+MAKE = """import pathlib, sys
+folder = pathlib.Path(sys.argv[2]) / "sub"
+folder.mkdir(parents=True)
+(folder / "x.txt").write_text("x" * int(sys.argv[1]))
+(folder / "run.sh").write_text("#!/bin/sh\\n")
+(folder / "run.sh").chmod(0o755)
+(folder.parent / "a-b.txt").touch()
+(folder.parent / "sub.txt").write_text("same")
+"""
+
+
+@pytest.fixture
+def rich(playground: Playground) -> Playground:
+    """A project in git that uses much of what can be written."""
+    playground.write({"project.yml": RICH, "make.py": MAKE, "score.py": SCORE, ".gitignore": "calls.txt\n"})
+    subprocess.run(["git", "init", "-q"], cwd=playground.root, check=True)
+    return playground
+
+
+def test_after_our_run_dvc_finds_everything_up_to_date_and_repro_runs_nothing(rich: Playground) -> None:
+    rich.project("run", "all")
+    rich.project("run", "all", "--profile", "large", "-j", "2")
+    rich.calls()
+
+    assert dvc(rich, "status") == CLEAN
+    said = dvc(rich, "repro", "--all-pipelines")
+    assert "Running stage" not in said
+    assert rich.calls() == []
+    assert "score/small/metrics.json" in dvc(rich, "metrics", "show")
+    assert "make" in dvc(rich, "dag", "--md")
+    assert set(rich.actions().values()) == {"skip", "run"}  # `always` has no outputs
+    untracked = subprocess.run(
+        ["git", "status", "--short", "-uall"], cwd=rich.root, capture_output=True, text=True
+    ).stdout
+    assert "out/small/a.txt" not in untracked and "data/small/sub/x.txt" not in untracked
+
+
+def test_what_dvc_ran_is_up_to_date_for_us(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.calls()
+    chain.write({"source.txt": "by dvc\n"})
+
+    said = dvc(chain, "repro")
+
+    assert "Running stage 'first'" in said
+    assert chain.read("out/third.txt") == "by dvc\ntwo\n"
+    assert chain.actions() == {"first": "skip", "second": "skip", "third": "skip"}
+
+
+def test_dvc_restores_from_our_run_cache_and_we_from_dvcs(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.write({"source.txt": "second\n"})
+    dvc(chain, "repro")
+    chain.calls()
+
+    chain.write({"source.txt": "one\n"})
+    said = dvc(chain, "repro")
+    assert said.count("is cached - skipping run, checking out outputs") == 3
+    chain.write({"source.txt": "second\n"})
+    chain.project("run", "all")
+
+    assert chain.calls() == []
+    assert chain.read("out/third.txt") == "second\ntwo\n"
+    assert dvc(chain, "status") == CLEAN
+
+
+def test_a_push_and_a_pull_into_a_clone_leave_nothing_to_run(chain: Playground) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=chain.root, check=True)
+    chain.project("run", "all")
+    remote = chain.root.parent / "remote"
+    dvc(chain, "remote", "add", "-d", "store", str(remote))
+    dvc(chain, "push", "-q")
+    clone = Playground(chain.root.parent / "clone", chain.capture)
+    shutil.copytree(chain.root, clone.root, ignore=shutil.ignore_patterns("cache", "tmp", "*.txt", "out", ".git"))
+    clone.write({"source.txt": "one\n", "other.txt": "two\n"})
+    subprocess.run(["git", "init", "-q"], cwd=clone.root, check=True)
+
+    dvc(clone, "pull", "-q")
+
+    assert clone.actions() == {"first": "skip", "second": "skip", "third": "skip"}
+
+
+def test_foreign_stages_comments_and_keys_in_dvc_yaml_survive(chain: Playground) -> None:
+    foreign = "# mine\nstages:\n  other:\n    cmd: echo hi > hi.txt  # keep\n    outs:\n    - hi.txt\n"
+    chain.write({"dvc.yaml": foreign, ".dvc/config": "[core]\n    no_scm = true\n"})
+    dvc(chain, "repro", "-q")
+    chain.project("run", "all")
+    text = chain.read("dvc.yaml").replace("  first:\n", "  first:\n    desc: the first\n")
+    chain.write({"dvc.yaml": text, "project.yml": CHAIN.replace("copy.py source.txt", "copy.py  ./source.txt")})
+
+    chain.project("run", "all")
+
+    assert "# mine" in chain.read("dvc.yaml") and "# keep" in chain.read("dvc.yaml")
+    assert "desc: the first" in chain.read("dvc.yaml")
+    assert dvc(chain, "status") == CLEAN
+    assert "other" in chain.read("dvc.lock")
+
+
+def test_a_step_that_is_no_more_leaves_dvc_yaml_and_the_lock(chain: Playground) -> None:
+    chain.project("run", "all")
+    shorter = CHAIN.replace("all: [first, second, third]", "all: [first, second]").split("  - name: third")[0]
+    chain.write({"project.yml": shorter + "profiles: {only: {}}\n"})
+
+    chain.project("run", "all")
+
+    assert "third" not in chain.read("dvc.yaml") + chain.read("dvc.lock")
+    assert dvc(chain, "status") == CLEAN
