@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tokens.strategies import docs
 
 from frostline.config import registry
 from frostline.corpora import batch_by_docs, batch_by_words, cut, epoch_order, write_corpus
 from frostline.errors import ConfigError, CorpusError
 from frostline.tokens import Doc
-from tests.tokens.strategies import docs
 
 
 def doc_of(*sizes: int, doc_id: str = "d") -> Doc:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tokens.strategies import docs
 
 from frostline.corpora import open_corpus, store, write_corpus
 from frostline.errors import CorpusError
 from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source
-from tests.tokens.strategies import docs
 
 
 def some(n: int) -> list[Doc]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tokens.strategies import docs
 
 from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, StringColumn
-from tests.tokens.strategies import docs
 
 
 def example() -> Doc:
@@ -40,7 +40,7 @@ def test_without_flags_all_words_but_the_last_have_a_space() -> None:
     {"upos": ["X"]}, {"heads": [0]}, {"heads": [5, 0]}, {"sent_starts": [1, 0, 0]}, {"spaces": [True]},
 ])
 def test_columns_of_another_length_are_refused(broken: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="words, but|outside"):
+    with pytest.raises(ValueError, match=r"words, but|outside"):
         Doc.from_words(["a", "b"], **broken)
 
 

@@ -51,13 +51,14 @@ def read_sentences(path: Path, faults: Faults) -> Iterator[Sentence]:
         CorpusError: the file can't be read, is not UTF-8, or has twenty faults.
     """
     sentence: Sentence | None = None
-    number = 0
+    is_empty = True
     for number, line in numbered_lines(path):
         if not line or line.isspace():
             if sentence is not None and _is_whole(sentence, faults):
                 yield sentence
             sentence = None
             continue
+        is_empty = False
         if sentence is None:
             sentence = Sentence(line=number)
         if line[0] == "#":
@@ -69,7 +70,7 @@ def read_sentences(path: Path, faults: Faults) -> Iterator[Sentence]:
             _add_row(sentence, number, line, faults)
     if sentence is not None and _is_whole(sentence, faults):
         yield sentence
-    if number == 0 or (not len(faults) and sentence is None and number == 1):
+    if is_empty:
         faults.add(1, "The file is empty.", "Give a file with at least one sentence.")
 
 
