@@ -166,9 +166,11 @@ class _Expander:
             name = "-".join([name, *(as_text(cell[axis]) for axis in command.matrix.axes if axis in cell)])  # type: ignore[union-attr]
         script = self._script(command, scope)
         values = tuple((key, scope.text(text, text.place)) for key, text in command.env_values.items())
-        outputs = self._outputs(command.outputs, scope)
-        metrics, plots = self._outputs(command.metrics, scope), self._outputs(command.plots, scope)
-        no_cache = tuple(path for path in self._outputs(command.outputs_no_cache, scope) if path not in outputs)
+        outputs, no_cache, metrics, plots = (
+            self._outputs(texts, scope, carries_profile=len(command.profiles) != 1)
+            for texts in (command.outputs, command.outputs_no_cache, command.metrics, command.plots)
+        )
+        no_cache = tuple(path for path in no_cache if path not in outputs)
         named = [path for path in metrics + plots if not _inside(path, outputs + no_cache)]
         wanted = env_names(" ".join([*script, *(value for _, value in values)]))
         required = [scope.text(text, text.place) for text in command.requires or ()]

@@ -22,13 +22,13 @@ class Faults:
         if (place, message, fix) not in self.found:
             self.found.append((place, message, fix))
 
-    def unknown(self, place: Place, kind: str, word: str, options: Iterable[str]) -> None:
+    def unknown(self, place: Place, kind: str, word: str, options: Iterable[str], inside: str = "") -> None:
         """Note a word that is none of `options`, with the nearest one."""
         names = sorted(set(options))
         near = nearest(word, names)
         known = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
         fix = f"Did you mean '{near}'?" if near else (f"Known: {known}." if names else None)
-        self.add(place, f"Unknown {kind} '{word}'.", fix)
+        self.add(place, f"Unknown {kind} '{word}'{inside}.", fix)
 
     def raise_any(self) -> None:
         """Raise ProjectFileError when a fault was noted: one as it is, several as a list in the file's order."""
@@ -126,7 +126,7 @@ class Reader:
         options = set(known)
         for key in section:
             if key not in options:
-                self.faults.unknown(section.keys_at[key], f"key of {kind}", key, options)
+                self.faults.unknown(section.keys_at[key], "key", key, options, inside=f" in {kind}")
 
 
 def kind_of(value: Any) -> str:
