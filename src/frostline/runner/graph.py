@@ -71,13 +71,14 @@ def build_graph(steps: tuple[Step, ...]) -> Graph:
     """Edges from deps, outputs and `wait_for`."""
     writers = _Writers(steps)
     by_name = {step.name: step for step in steps}
+    position = {step.name: index for index, step in enumerate(steps)}
     upstream, producers, overlapping = {}, {}, set()
     for index, step in enumerate(steps):
         made = {dep: _owners(steps, writers.of(dep), index) for dep in step.deps}
         producers[step.name] = made
         needed = {name for names in made.values() for name in names}
         needed |= {name for wanted in step.wait_for for name in matching(by_name.values(), wanted)}
-        upstream[step.name] = tuple(name for name in by_name if name in needed - {step.name})
+        upstream[step.name] = tuple(sorted(needed - {step.name}, key=position.__getitem__))
         if any(writers.of(path) - {index} for path in step.all_outputs) or _reads_itself(step) or _nests(step):
             overlapping.add(step.name)
     last = {path: step.name for step in steps for path in step.all_outputs}
