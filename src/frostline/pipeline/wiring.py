@@ -70,7 +70,19 @@ def finish(pipeline: Pipeline) -> None:
     for publisher in pipeline.publishers.values():
         if not any(reader.wants_gradient for reader in publisher.readers):
             publisher.transformer.ready.requires_grad_(False)  # nobody teaches it: not even weight decay may move it
-    pipeline.parameters = ParameterStore.gather(list(models_of(pipeline)), device=pipeline.device)
+    pipeline.parameters = ParameterStore.gather(list(_owners(pipeline)), device=pipeline.device)
+
+
+def _owners(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
+    """Who owns which parameters. A component's private encoder is an owner of its own, `<component>.transformer`.
+
+    An optimizer can then give encoders and heads their own rates, however the encoder is shared.
+    """
+    for name, model in models_of(pipeline):
+        if name in pipeline.components:
+            for number, transformer in enumerate(transformers_in(model)):
+                yield f"{name}.transformer" + (f"-{number}" if number else ""), transformer.ready
+        yield name, model
 
 
 def models_of(pipeline: Pipeline) -> Iterator[tuple[str, Model]]:
