@@ -1,0 +1,116 @@
+"""A file in weasel's vocabulary keeps weasel's meaning."""
+
+from __future__ import annotations
+
+import pytest
+
+from frostline.errors import StepFailed
+
+from .conftest import Playground
+
+IN_PLACE = """
+title: In place
+vars: {name: x, flag: true}
+directories: [assets, made]
+workflows: {all: [make, amend, show]}
+commands:
+  - name: make
+    script: ["python copy.py source.txt made/data.txt"]
+    deps: [source.txt]
+    outputs: [made/data.txt]
+  - name: amend
+    script: ["python amend.py"]
+    deps: [amend.py, made/data.txt]
+    outputs: [made/data.txt]
+  - name: show
+    script: ["python copy.py made/data.txt shown-${vars.name}.txt"]
+    deps: [made]
+"""
+
+
+@pytest.fixture
+def in_place(playground: Playground) -> Playground:
+    """Two commands that write one path, and one without outputs."""
+    playground.write(
+        {
+            "project.yml": IN_PLACE,
+            "source.txt": "raw\n",
+            "amend.py": "import pathlib\np = pathlib.Path('made/data.txt')\np.write_text(p.read_text() + 'amended\\n')\n",
+        }
+    )
+    return playground
+
+
+def test_several_commands_write_one_path_in_workflow_order(in_place: Playground) -> None:
+    in_place.project("run", "all")
+
+    assert in_place.read("shown-x.txt") == "raw\namended\n"
+
+
+def test_the_last_writer_owns_the_path_so_a_second_run_runs_only_what_always_runs(in_place: Playground) -> None:
+    in_place.project("run", "all")
+    in_place.calls()
+
+    in_place.project("run", "all")
+
+    assert in_place.calls() == ["shown-x.txt"]
+    assert in_place.read("made/data.txt") == "raw\namended\n"
+
+
+def test_a_change_upstream_goes_through_all_writers(in_place: Playground) -> None:
+    in_place.project("run", "all")
+    in_place.write({"source.txt": "new\n"})
+
+    in_place.project("run", "all")
+
+    assert in_place.read("shown-x.txt") == "new\namended\n"
+
+
+def test_outputs_are_not_removed_before_a_command_runs(playground: Playground) -> None:
+    playground.write(
+        {
+            "project.yml": "commands: [{name: grow, script: [python grow.py], deps: [grow.py, n.txt], outputs: [out]}]",
+            "grow.py": "import pathlib\np = pathlib.Path('out')\np.mkdir(exist_ok=True)\n"
+            "(p / pathlib.Path('n.txt').read_text()).touch()\n",
+            "n.txt": "1",
+        }
+    )
+    playground.project("run", "grow")
+    playground.write({"n.txt": "2"})
+
+    playground.project("run", "grow")
+
+    assert sorted(path.name for path in (playground.root / "out").iterdir()) == ["1", "2"]
+
+
+def test_directories_are_made(in_place: Playground) -> None:
+    in_place.project("run", "make")
+
+    assert (in_place.root / "assets").is_dir()
+
+
+def test_a_dep_that_is_missing_when_its_turn_comes_is_an_error(in_place: Playground) -> None:
+    (in_place.root / "source.txt").unlink()
+
+    with pytest.raises(StepFailed, match="needs 'source.txt'"):
+        in_place.project("run", "all")
+
+
+def test_overrides_in_weasels_form_reach_the_command(in_place: Playground) -> None:
+    in_place.project("run", "all", "--vars.name", "-y")
+
+    assert in_place.read("shown--y.txt") == "raw\namended\n"
+
+
+def test_values_of_any_type_stand_in_a_command(playground: Playground) -> None:
+    playground.write(
+        {
+            "project.yml": "vars: {a: 1, b: 0.5, c: true, d: text, e: [1, x]}\n"
+            "commands: [{name: s, script: [\"python show.py ${vars.a} ${vars.b} ${vars.c} ${vars.d} '${vars.e}'\"]}]",
+            "show.py": "import sys; open('seen', 'w').write('|'.join(sys.argv[1:]))",
+        }
+    )
+
+    playground.project("run", "s")
+
+    assert playground.read("seen") == '1|0.5|true|text|[1, "x"]'
