@@ -89,8 +89,8 @@ def test_a_step_that_a_dead_runner_left_behind_is_ended_first(playground: Playgr
 def test_ctrl_c_ends_the_step_and_exits_with_130(playground: Playground) -> None:
     playground.write(
         {
-            "project.yml": "commands: [{name: sleeper, shell: true, outputs: [o], script: ['echo $$ > pid; sleep 60']}]\n"
-            "workflows: {all: [sleeper]}\n"
+            "project.yml": "workflows: {all: [sleeper]}\n"
+            "commands: [{name: sleeper, shell: true, outputs: [o], script: ['echo $$ > pid; sleep 60']}]\n"
         }
     )
     process = start(playground.root)
@@ -115,7 +115,8 @@ def test_a_step_that_ignores_being_asked_is_made_to_end(
         {
             "project.yml": "commands: [{name: deaf, script: [python deaf.py], outputs: [o], timeout_s: 0.3}]\n",
             "deaf.py": "import os, signal, time\nopen('pid', 'w').write(str(os.getpid()))\n"
-            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)\n",
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "time.sleep(60)\n",
         }
     )
 

@@ -35,7 +35,8 @@ def in_place(playground: Playground) -> Playground:
         {
             "project.yml": IN_PLACE,
             "source.txt": "raw\n",
-            "amend.py": "import pathlib\np = pathlib.Path('made/data.txt')\np.write_text(p.read_text() + 'amended\\n')\n",
+            "amend.py": "import pathlib\np = pathlib.Path('made/data.txt')\n"
+            "p.write_text(p.read_text() + 'amended\\n')\n",
         }
     )
     return playground
@@ -92,7 +93,7 @@ def test_directories_are_made(in_place: Playground) -> None:
 def test_a_dep_that_is_missing_when_its_turn_comes_is_an_error(in_place: Playground) -> None:
     (in_place.root / "source.txt").unlink()
 
-    with pytest.raises(StepFailed, match="needs 'source.txt'"):
+    with pytest.raises(StepFailed, match=r"needs 'source\.txt'"):
         in_place.project("run", "all")
 
 

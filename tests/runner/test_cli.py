@@ -1,0 +1,152 @@
+"""The command line: help, errors, and the smaller verbs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from frostline.errors import FrostlineError, ProjectFileError, UsageError
+from frostline.runner.cli.main import VERBS, dispatch, main
+from frostline.runner.expand import expand
+from frostline.runner.parse import parse_spec
+
+from .conftest import CHAIN, Playground
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "project-file.md"
+
+
+def test_help_names_every_verb_and_each_verb_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    dispatch(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"  {verb} " in said for verb in VERBS)
+    for verb in VERBS:
+        with pytest.raises(SystemExit) as caught:
+            dispatch([verb, "--help"])
+        assert caught.value.code == 0
+        assert f"usage: project {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["rnu"], "Did you mean 'run'?"),
+        (["run", "all", "--drry"], "Did you mean '--dry'?"),
+        (["run", "all", "-j", "0"], "See: project run --help"),
+        (["run", "all", "--json"], "Add --dry."),
+        (["run", "all", "--set", "x"], "Write --set vars.NAME=VALUE."),
+        (["run", "all", "--vars.x"], "Write --vars.x VALUE."),
+        (["run", "all", "--profile", "onyl"], "Did you mean 'only'?"),
+    ],
+)
+def test_a_wrong_command_line_has_a_fix(chain: Playground, words: list[str], fix: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        dispatch([*words[:1], "--project", str(chain.root), *words[1:]] if words[0] == "run" else words)
+
+    assert caught.value.fix == fix
+
+
+def test_errors_become_messages_and_exit_codes_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "project.yml").write_text("commands:\n  - nme: x\n")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "all"])
+
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "project.yml:2:5: Unknown key 'nme' in a command. Did you mean 'name'?" in said
+    assert "Traceback" not in said
+
+
+def test_a_missing_project_file_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ProjectFileError) as caught:
+        dispatch(["status", "--project", str(tmp_path)])
+
+    assert caught.value.fix is not None and "--project DIR" in caught.value.fix
+
+
+def test_a_faulty_ledger_is_named_with_its_line(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.write({"dvc.lock": "schema: '2.0'\nstages:\n<<<<<<< HEAD\n"})
+
+    with pytest.raises(FrostlineError) as caught:
+        chain.project("status")
+
+    assert caught.value.where is not None and "dvc.lock:" in caught.value.where
+
+
+def test_render_prints_the_final_steps(chain: Playground) -> None:
+    steps = yaml.safe_load(chain.project("render"))["steps"]
+
+    assert [step["name"] for step in steps] == ["first", "second", "third"]
+    assert json.loads(chain.project("render", "third", "--json"))[0]["outputs"] == ["out"]
+
+
+def test_graph_draws_edges_as_text_and_mermaid(chain: Playground) -> None:
+    assert "● second  ← first" in chain.project("graph")
+    assert "    first --> second" in chain.project("graph", "--format", "mermaid").splitlines()
+
+
+def test_why_names_the_cause_and_what_follows(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.write({"project.yml": CHAIN.replace("copy.py first.txt", "copy.py first.txt source.txt")})
+
+    said = chain.project("why", "second")
+
+    assert said.splitlines() == [
+        "second would run",
+        "  because command changed",
+        "    -python copy.py first.txt second.txt",
+        "    +python copy.py first.txt source.txt second.txt",
+        "  downstream: third",
+    ]
+
+
+def test_the_report_is_made_by_its_own_command_after_a_workflow(
+    chain: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frostline.runner import reporting
+
+    (chain.root.parent / "stand_in.py").write_text(
+        "import pathlib\npathlib.Path('r.html').write_text('x')\nprint('report: r.html')\nprint('best: b 0.5')\n"
+    )
+    monkeypatch.setattr(reporting, "COMMAND", "stand_in")
+    monkeypatch.setenv("PYTHONPATH", str(chain.root.parent))
+    chain.write({"project.yml": CHAIN + "report: {title: T}\n"})
+
+    said = chain.project("run", "all")
+
+    assert said.splitlines()[-2:] == ["report: r.html", "best: b 0.5"]
+    assert chain.project("run", "all") == "all 3 steps are up to date: nothing to run\n"
+    (chain.root / "r.html").unlink()
+    assert "report: r.html" in chain.project("run", "all")
+
+
+def test_the_examples_of_the_reference_are_read_and_expanded() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    whole = [text for text in examples if "commands:" in text]
+
+    (project,) = [expand(parse_spec(text)) for text in whole]
+
+    assert [step.name for step in project.steps] == ["make", "train-frozen-0", "train-unfrozen-0", "score"]
+    assert [str(dep) for dep in project.steps[-1].deps] == [
+        "score.py",
+        "models/sample/frozen-0",
+        "models/sample/unfrozen-0",
+    ]
+
+
+def test_the_reference_has_a_line_for_every_key() -> None:
+    from frostline.runner import parse
+
+    text = DOCS.read_text(encoding="utf-8")
+    keys = (*parse.WEASEL_TOP, *parse.OUR_TOP, *parse.WEASEL_COMMAND, *parse.OUR_COMMAND)
+    keys += (*parse.RESOURCES, *parse.WEASEL_ASSET, *parse.OUR_ASSET)
+
+    assert [key for key in keys if f"`{key}`" not in text] == []
