@@ -68,7 +68,9 @@ def test_tokens_of_which_nothing_is_left_have_no_pieces() -> None:
 
 
 def test_docs_without_tokens_count_as_docs() -> None:
-    pieces = PieceTable(wordpiece_tokenizer()).pieces_of([Doc.from_words([]), Doc.from_words(["the"]), Doc.from_words([])])
+    docs = [Doc.from_words([]), Doc.from_words(["the"]), Doc.from_words([])]
+
+    pieces = PieceTable(wordpiece_tokenizer()).pieces_of(docs)
 
     assert pieces.n_tokens_of_doc.tolist() == [0, 1, 0]
     assert pieces.n_pieces_of_doc.tolist() == [0, 1, 0]

@@ -23,10 +23,11 @@ from transformers import (
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.pieces import Pieces
 
-TEXT = (
+LINES = (
     "the frost line is the depth to which the ground water in soil is expected to freeze , and it depends on the "
     "climate of the place . a house stands on unfrozen ground ; engineers don't build above the freezing depth !"
-).split()
+)
+TEXT = LINES.split()
 WIDTH = 32
 SHAPE: dict[str, Any] = {
     "hidden_size": WIDTH,
@@ -91,7 +92,9 @@ def unigram_tokenizer() -> Any:
         vocab_size=80, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False
     )
     tokenizer.train_from_iterator(TEXT, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         model_max_length=62,

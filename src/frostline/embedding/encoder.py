@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -69,8 +69,9 @@ class Encoder(nn.Module):
         self.special = SpecialTokens.of(tokenizer)
         self._takes_type_ids = "token_type_ids" in inspect.signature(model.forward).parameters
         self._low = _LowPrecisionCopy(self.dtype)
+        self._is_train = False  # of the latest forward, for what the backward pass computes again
         if checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            self._compute_layers_twice()
 
     @classmethod
     def from_folder(
@@ -159,6 +160,7 @@ class Encoder(nn.Module):
             (len(layers), n_pieces, width) float32 on the module's device.
         """
         batches = batches_by_length(pieces.ids, windows, self.special, max_batch_pieces=max_batch_pieces)
+        self._is_train = is_train
         with running(self, is_train=is_train), _seeded(seed, self.device):
             if torch.is_grad_enabled():
                 return self._in_graph(batches, windows, self._numbers(layers))
@@ -184,6 +186,19 @@ class Encoder(nn.Module):
         """Promise that the weights stay as they are for the block, so that predictions share one converted copy."""
         with self._low.fixed():
             yield
+
+    def _compute_layers_twice(self) -> None:
+        """Keep each layer's input only; the backward pass computes the layer again, with the same dropout."""
+
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+            return nullcontext(), running(self, is_train=self._is_train)  # called in the forward pass
+
+        settings = {"use_reentrant": False, "context_fn": contexts}
+        self.model.config.use_cache = False
+        if hasattr(self.model, "activation_checkpointing_enable"):
+            self.model.activation_checkpointing_enable(settings)
+        else:
+            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=settings)
 
     def _numbers(self, layers: Iterable[int]) -> tuple[int, ...]:
         n = self.n_hidden_states

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 # What a config says about its own origin, and not about the numbers.
 _VOLATILE = frozenset({"_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype",
-                       "is_local", "local_files_only", "tokenizer_file"})  # fmt: skip
+                       "is_local", "local_files_only", "tokenizer_file", "use_cache"})  # fmt: skip
 
 
 def load_encoder_files(

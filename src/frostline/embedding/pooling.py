@@ -65,7 +65,9 @@ def maximum(activations: Tensor, n_pieces_of_token: Tensor) -> Tensor:
     if _is_one_to_one(activations, n_pieces_of_token):
         return activations
     filled = torch.nonzero(n_pieces_of_token)[:, 0]
-    largest = torch.segment_reduce(activations, "max", lengths=n_pieces_of_token[filled].long(), axis=0)
+    largest = activations  # for a batch without pieces, which segment_reduce refuses
+    if len(filled):
+        largest = torch.segment_reduce(activations, "max", lengths=n_pieces_of_token[filled].long(), axis=0)
     return _spread(largest, filled, n_pieces_of_token)
 
 

@@ -1,0 +1,258 @@
+"""Stores of activations: bit-equal, deterministic, never half-written, bounded, and blind to nothing that matters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from frostline.embedding.store import ActivationCache, activation_key, open_activations, write_activations
+from frostline.errors import StoreError
+from frostline.tokens import Doc
+
+SETTINGS = {"encoder": "abc", "window": 8, "layers": [2]}
+Entry = tuple[bytes, np.ndarray]
+
+
+def entries(n: int = 6) -> list[Entry]:
+    rng = np.random.default_rng(0)
+    return [(bytes([i]) * 16, rng.standard_normal((2, i, 5)).astype(np.float32)) for i in range(n)]
+
+
+@pytest.mark.parametrize("kind", ["store", "cache"])
+def test_what_was_stored_comes_back_bit_for_bit(tmp_path: Path, kind: str) -> None:
+    if kind == "store":
+        write_activations(tmp_path / "a", SETTINGS, iter(entries()))
+        found = open_activations(tmp_path / "a")
+    else:
+        found = ActivationCache(tmp_path / "a", SETTINGS)
+        assert all(found.put(key, values) for key, values in entries())
+
+    assert found.settings == SETTINGS
+    assert len(found) == 6
+    for key, values in entries():
+        got = found.get(key)
+        assert got is not None
+        assert got.dtype == torch.float32
+        assert np.array_equal(got.numpy(), values)
+    assert found.get(b"?" * 16) is None
+
+
+@pytest.mark.parametrize("kind", ["store", "cache"])
+@pytest.mark.parametrize(("storage", "dtype"), [("bf16", torch.bfloat16), ("float16", torch.float16)])
+def test_half_precision_keeps_what_was_computed_in_it(
+    tmp_path: Path, kind: str, storage: str, dtype: torch.dtype
+) -> None:
+    exact = [(key, torch.from_numpy(values).to(dtype).float()) for key, values in entries()]
+    if kind == "store":
+        write_activations(tmp_path / "a", SETTINGS, exact, storage=storage)
+        found = open_activations(tmp_path / "a")
+    else:
+        found = ActivationCache(tmp_path / "a", SETTINGS, storage=storage)
+        for key, values in exact:
+            found.put(key, values)
+
+    for key, values in exact:
+        got = found.get(key)
+        assert got is not None
+        assert got.dtype == torch.float32
+        assert torch.equal(got, values)
+
+
+def test_equal_content_is_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_activations(tmp_path / name, SETTINGS, entries())
+
+    names = sorted(file.name for file in (tmp_path / "a").iterdir())
+    assert names == ["data.bin", "index.npy", "settings.json"]
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
+
+
+def test_a_doc_that_comes_twice_is_stored_once(tmp_path: Path) -> None:
+    write_activations(tmp_path / "a", SETTINGS, entries() + entries())
+
+    assert len(open_activations(tmp_path / "a")) == 6
+
+
+def test_a_store_of_nothing_can_be_opened(tmp_path: Path) -> None:
+    write_activations(tmp_path / "a", SETTINGS, [])
+
+    assert len(open_activations(tmp_path / "a")) == 0
+
+
+def test_a_failure_while_writing_leaves_the_old_store(tmp_path: Path) -> None:
+    def broken() -> Iterator[Entry]:
+        yield entries()[3]
+        raise KeyboardInterrupt
+
+    write_activations(tmp_path / "a", SETTINGS, entries())
+    with pytest.raises(KeyboardInterrupt):
+        write_activations(tmp_path / "a", SETTINGS, broken())
+
+    assert len(open_activations(tmp_path / "a")) == 6
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("harm", ["missing", "no settings", "no data", "short data", "other format", "broken index"])
+def test_a_store_that_is_not_whole_is_refused(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "a"
+    write_activations(path, SETTINGS, entries())
+    if harm == "missing":
+        path = tmp_path / "b"
+    elif harm == "no settings":
+        (path / "settings.json").unlink()
+    elif harm == "no data":
+        (path / "data.bin").unlink()
+    elif harm == "short data":
+        (path / "data.bin").write_bytes((path / "data.bin").read_bytes()[:-1])
+    elif harm == "other format":
+        text = (path / "settings.json").read_text()
+        (path / "settings.json").write_text(text.replace('"format_version": 1', '"format_version": 9'))
+    else:
+        (path / "index.npy").write_bytes(b"broken")
+
+    with pytest.raises(StoreError) as caught:
+        open_activations(path)
+    assert caught.value.fix
+
+
+def test_a_reader_can_not_change_the_file(tmp_path: Path) -> None:
+    write_activations(tmp_path / "a", SETTINGS, entries())
+    before = (tmp_path / "a" / "data.bin").read_bytes()
+
+    values = open_activations(tmp_path / "a").get(entries()[3][0])
+    assert values is not None
+    values.zero_()
+
+    assert (tmp_path / "a" / "data.bin").read_bytes() == before
+
+
+def test_values_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="same layers"):
+        write_activations(tmp_path / "a", SETTINGS, [*entries(), (b"x" * 16, np.zeros((1, 2, 5), dtype=np.float32))])
+
+
+def test_a_cache_is_found_again_by_the_next_process(tmp_path: Path) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    for key, values in entries():
+        cache.put(key, values)
+    cache.close()
+
+    again = ActivationCache(tmp_path / "c", SETTINGS)
+
+    assert len(again) == 6
+    got = again.get(entries()[4][0])
+    assert got is not None
+    assert np.array_equal(got.numpy(), entries()[4][1])
+
+
+@pytest.mark.parametrize("n_lost", [1, 40, 199, 203, 210])
+def test_what_a_kill_left_unfinished_is_ignored_and_overwritten(tmp_path: Path, n_lost: int) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    for key, values in entries():
+        cache.put(key, values)
+    cache.close()
+    file = tmp_path / "c" / "activations.bin"
+    os.truncate(file, file.stat().st_size - n_lost)  # the last doc takes 200 bytes and 40 before them
+
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    assert len(cache) == 5
+    key, values = entries()[5]
+    assert cache.put(key, values)
+    cache.close()
+
+    again = ActivationCache(tmp_path / "c", SETTINGS)
+    assert len(again) == 6
+    got = again.get(key)
+    assert got is not None
+    assert np.array_equal(got.numpy(), values)
+
+
+def test_a_damaged_record_is_ignored(tmp_path: Path) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    for key, values in entries():
+        cache.put(key, values)
+    cache.close()
+    file = tmp_path / "c" / "activations.bin"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+    assert len(ActivationCache(tmp_path / "c", SETTINGS)) == 5
+
+
+@pytest.mark.parametrize("change", [{"encoder": "abd"}, {"window": 9}, {"layers": [1]}])
+def test_a_cache_of_other_settings_is_dropped(tmp_path: Path, change: dict[str, object]) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    for key, values in entries():
+        cache.put(key, values)
+    cache.close()
+
+    other = ActivationCache(tmp_path / "c", SETTINGS | change)
+
+    assert len(other) == 0
+    assert other.get(entries()[3][0]) is None
+
+
+def test_a_cache_in_another_storage_is_dropped(tmp_path: Path) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    cache.put(*entries()[3])
+    cache.close()
+
+    assert len(ActivationCache(tmp_path / "c", SETTINGS, storage="bf16")) == 0
+
+
+def test_a_cache_never_grows_beyond_its_bound(tmp_path: Path) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS, max_bytes=600)
+
+    kept = [key for key, values in entries(20) if cache.put(key, values)]
+
+    assert 0 < len(kept) < 20
+    assert cache.n_bytes == (tmp_path / "c" / "activations.bin").stat().st_size <= 600
+    assert all(cache.get(key) is not None for key in kept)
+
+
+def test_a_full_disk_ends_the_storing_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = ActivationCache(tmp_path / "c", SETTINGS)
+    cache.put(*entries()[2])
+
+    def no_space(*arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", no_space)
+    assert not cache.put(*entries()[3])
+    monkeypatch.undo()
+
+    assert cache.get(entries()[2][0]) is not None
+    assert cache.get(entries()[3][0]) is None
+
+
+def test_an_unknown_storage_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="bf16"):
+        write_activations(tmp_path / "a", SETTINGS, entries(), storage="b16")
+
+
+def test_a_docs_key_knows_its_words_and_its_spaces() -> None:
+    key = activation_key(Doc.from_words(["frost", "line", "!"]))
+    others = [
+        Doc.from_words(["frost", "line", "?"]),
+        Doc.from_words(["frostline", "!"]),
+        Doc.from_words(["fros", "tline", "!"]),
+        Doc.from_words(["frost", "line", "!"], [True, False, False]),
+        Doc.from_words(["frost", "line"]),
+        Doc.from_words([]),
+    ]
+
+    assert len({key, *map(activation_key, others)}) == 7
+
+
+def test_a_docs_key_knows_nothing_else() -> None:
+    plain = Doc.from_words(["frost", "line"])
+    rich = Doc.from_words(["frost", "line"], [True, True], upos=["NOUN", "NOUN"], doc_id="x", group="news")
+
+    assert activation_key(plain) == activation_key(rich)
+    assert len(activation_key(plain)) == 16
