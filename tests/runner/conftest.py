@@ -103,3 +103,11 @@ def make_spec() -> Callable[[str], Any]:
     from frostline.runner.parse import parse_spec
 
     return lambda text, **options: expand(parse_spec(text), **options)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process lives; one that has ended and waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

@@ -177,3 +177,28 @@ def test_a_step_that_is_no_more_leaves_dvc_yaml_and_the_lock(chain: Playground) 
 
     assert "third" not in chain.read("dvc.yaml") + chain.read("dvc.lock")
     assert dvc(chain, "status") == CLEAN
+
+
+def test_an_output_that_git_tracks_stays_out_of_dvc_yaml(chain: Playground) -> None:
+    chain.write({"second.txt": "by hand\n"})
+    subprocess.run(["git", "init", "-q"], cwd=chain.root, check=True)
+    subprocess.run(["git", "add", "second.txt"], cwd=chain.root, check=True)
+
+    chain.project("run", "all")
+
+    assert chain.read("second.txt") == "one\n"
+    assert set(chain.actions().values()) == {"skip"}
+    assert "second:" not in chain.read("dvc.yaml")
+    assert dvc(chain, "status") == CLEAN
+
+
+def test_called_by_dvc_we_neither_lock_nor_write_the_ledger(chain: Playground) -> None:
+    stage = "stages:\n  outer:\n    cmd: python -P -m frostline.runner.cli.main run first\n    deps: [source.txt]\n"
+    chain.write({"dvc.yaml": stage + "    outs: [{first.txt: {persist: true}}]\n"})
+    chain.write({".dvc/config": "[core]\n    no_scm = true\n"})
+
+    dvc(chain, "repro")
+
+    assert chain.calls() == ["first.txt"]
+    assert "first:" not in chain.read("dvc.lock") + chain.read("dvc.yaml")
+    assert dvc(chain, "status") == CLEAN

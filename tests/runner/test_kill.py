@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Playground
+from .conftest import Playground, is_running
 
 PROJECT = """
 profiles: {p: {}}
@@ -83,7 +83,7 @@ def test_a_step_that_a_dead_runner_left_behind_is_ended_first(playground: Playgr
 
     playground.project("run", "all")
 
-    assert not _is_running(orphan)
+    assert not is_running(orphan)
 
 
 def test_ctrl_c_ends_the_step_and_exits_with_130(playground: Playground) -> None:
@@ -101,7 +101,7 @@ def test_ctrl_c_ends_the_step_and_exits_with_130(playground: Playground) -> None
 
     assert process.returncode == 130
     assert said.endswith("interrupted\n")
-    assert not _is_running(int(playground.read("pid")))
+    assert not is_running(int(playground.read("pid")))
     assert playground.actions() == {"sleeper": "run"}
 
 
@@ -123,7 +123,7 @@ def test_a_step_that_ignores_being_asked_is_made_to_end(
     with pytest.raises(Exception, match="time limit"):
         playground.project("run", "deaf")
 
-    assert not _is_running(int(playground.read("pid")))
+    assert not is_running(int(playground.read("pid")))
 
 
 def test_a_daemon_that_a_step_leaves_behind_is_ended_before_its_outputs_are_hashed(playground: Playground) -> None:
@@ -136,7 +136,7 @@ def test_a_daemon_that_a_step_leaves_behind_is_ended_before_its_outputs_are_hash
 
     playground.project("run", "d")
 
-    assert not _is_running(int(playground.read("pid")))
+    assert not is_running(int(playground.read("pid")))
 
 
 def test_two_runners_at_once_run_each_step_once(slow: Playground) -> None:
@@ -177,10 +177,3 @@ def _wait_for(path: Path) -> None:
     while not (path.exists() and path.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False

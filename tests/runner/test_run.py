@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from frostline.errors import StepFailed, UsageError
 from frostline.runner.records import read_records
 
-from .conftest import CHAIN, Playground
+from .conftest import CHAIN, Playground, is_running
 
 
 def test_a_second_run_runs_nothing_and_says_so_in_one_line(chain: Playground) -> None:
@@ -169,7 +168,7 @@ commands:
     with pytest.raises(StepFailed, match=r"time limit of 0\.3 s"):
         playground.project("run", "slow")
 
-    assert not Path("/proc", playground.read("child.pid").strip()).exists()
+    assert not is_running(int(playground.read("child.pid")))
 
 
 def test_a_failed_step_is_tried_again_as_often_as_it_says(playground: Playground) -> None:

@@ -78,7 +78,9 @@ def compile_line(line: str) -> Pattern | None:
     negated = line.startswith("!")
     line = line[1:] if negated or line[:2] in (r"\#", r"\!") else line
     directories_only = line.endswith("/")
-    body = line.rstrip("/") if directories_only else line
+    body = re.sub(r"(^|/)\*\*(/\*\*)+(?=/|$)", r"\1**", line.rstrip("/") if directories_only else line)
+    if body.removeprefix("/").endswith("/**"):
+        directories_only = False  # what lies below a folder is meant, files too: so DVC's matcher has it
     anchored = "/" in body
     body = body.removeprefix("/")
     if not body:

@@ -17,7 +17,7 @@ from typing import Any
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.files import write_text_atomic
-from frostline.runner.hashing import Digest, replace_quickly
+from frostline.runner.hashing import Digest, Mark, replace_quickly
 from frostline.runner.places import Places, plain_name
 from frostline.runner.references import shell_line, shell_word
 from frostline.runner.spec import Step
@@ -99,13 +99,17 @@ class Ledger:
         self.state: dict[str, Any] = {}
         self.lock: dict[str, Any] = {}
         self.meta: dict[str, Any] | None = None
+        self.marks: list[Mark | None] = []  # of the files as they were read last
         self.reload()
 
     def reload(self) -> None:
-        """Read the files again: another runner, or DVC, may have written them."""
-        self.lock = _read_lock(self.places.dvc_lock)
-        self.state = _read_state(self.places.state)
-        self.meta = None
+        """Read the files again where another runner, or DVC, has written them."""
+        marks = [_mark(path) for path in (self.places.dvc_lock, self.places.state, self.places.dvc_yaml)]
+        if marks != self.marks:
+            self.lock = _read_lock(self.places.dvc_lock)
+            self.state = _read_state(self.places.state)
+            self.meta = None
+            self.marks = marks
 
     def record(self, name: str) -> Record | None:
         """What is on record for a step; None when it never ran."""
@@ -144,7 +148,7 @@ class Ledger:
 
     def put(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
         """Note what a step saw and made: dvc.lock first, whole and durable, then local state."""
-        self.lock = _read_lock(self.places.dvc_lock)
+        self.reload()
         local: dict[str, Any] = {
             "context": dict(context),
             "variables": dict(step.variables),
@@ -157,7 +161,6 @@ class Ledger:
                 self.write_lock()
         else:
             local["body"] = body
-        self.state = _read_state(self.places.state)
         self.state.setdefault("steps", {})[step.name] = local
         self.write_state()
 
@@ -172,6 +175,15 @@ class Ledger:
     def write_state(self) -> None:
         """Replace the local state by what is in memory."""
         replace_quickly(self.places.state, json.dumps(self.state).encode())
+
+
+def _mark(path: Path) -> Mark | None:
+    """Size, time and inode; every writer replaces the file, so that a new one has another inode."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _read_lock(path: Path) -> dict[str, Any]:

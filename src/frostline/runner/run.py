@@ -234,7 +234,7 @@ class Runner:
 
     def stop(self, works: list[Work]) -> None:
         """End running steps with all their processes; nothing of them is recorded as done."""
-        self.executor.end([work.running for work in works])
+        self.executor.end()
         for work in works:
             with contextlib.suppress(OSError):
                 self._write_record(work, "interrupted")

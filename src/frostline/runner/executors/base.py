@@ -49,5 +49,5 @@ class Executor(Protocol):
     def wait(self, running: Collection[Running], timeout_s: float) -> list[Running]:
         """Wait until one of the jobs has ended, or for so many seconds; the jobs that have ended."""
 
-    def end(self, running: Collection[Running]) -> None:
-        """End jobs with all their processes, gently first."""
+    def end(self) -> None:
+        """End every job with all its processes, gently first; also one whose start was cut short."""

@@ -56,11 +56,13 @@ class LocalExecutor:
 
     def __init__(self, notes: Path) -> None:
         self.notes = notes
+        self.at_work: list[LocalRunning] = []
 
     def start(self, job: Job) -> LocalRunning:
         """Start a job's first command."""
         running = LocalRunning(job, self.notes / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json")
         job.log.parent.mkdir(parents=True, exist_ok=True)
+        self.at_work.append(running)  # before its process is there: Ctrl-C may come in between
         self._next(running)
         return running
 
@@ -72,9 +74,9 @@ class LocalExecutor:
             self._look(job)
         return [job for job in jobs if job.outcome is not None]
 
-    def end(self, running: Collection[Running]) -> None:
-        """Interrupt the jobs' groups; after a grace, kill them."""
-        jobs = [job for job in running if isinstance(job, LocalRunning) and job.process is not None]
+    def end(self) -> None:
+        """Interrupt all groups and whatever carries their marks; after a grace, kill them."""
+        jobs = list(self.at_work)
         groups = [job.process.pid for job in jobs if job.process is not None]
         end_groups(groups, [job.marker for job in jobs], first=signal.SIGINT, grace_s=GRACE_S)
         for job in jobs:
@@ -144,6 +146,8 @@ class LocalExecutor:
 
     def _finish(self, running: LocalRunning, code: int, failed: str | None) -> None:
         running.note.unlink(missing_ok=True)
+        if running in self.at_work:
+            self.at_work.remove(running)
         running.outcome = Outcome(
             exit_code=code,
             seconds=time.monotonic() - running.started,
@@ -184,7 +188,7 @@ def _wait_for_any(jobs: list[LocalRunning], timeout_s: float) -> None:
 
 def _shown(running: LocalRunning) -> str:
     """The command that was started last, as messages show it."""
-    return running.job.shown[running.next_command - 1]
+    return running.job.shown[max(0, running.next_command - 1)] if running.job.shown else ""
 
 
 def end_leftovers(notes: Path) -> list[str]:
