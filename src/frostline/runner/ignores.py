@@ -18,9 +18,8 @@ ALWAYS = frozenset({".git", ".hg", ".dvc"})
 class Pattern:
     """One line of an ignore file."""
 
-    regex: re.Pattern[str]
+    regex: re.Pattern[str]  # matches a path, or one inside a folder that it names; a folder ends in "/"
     negated: bool
-    directories_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Ignores:
         for folder, patterns in self.levels:
             inner = path[len(folder) + 1 :] if folder else path
             for pattern in patterns:
-                if (is_directory or not pattern.directories_only) and pattern.regex.match(inner):
+                if pattern.regex.match(inner + "/" if is_directory else inner):
                     hidden = not pattern.negated
         return hidden
 
@@ -86,7 +85,8 @@ def compile_line(line: str) -> Pattern | None:
     if not body:
         return None
     start = "" if anchored else "(?:.*/)?"
-    return Pattern(re.compile(f"{start}{_translate(body)}$", re.DOTALL), negated, directories_only)
+    end = "/.*" if directories_only else "(?:/.*)?"
+    return Pattern(re.compile(f"{start}{_translate(body)}{end}$", re.DOTALL), negated)
 
 
 def _translate(body: str) -> str:
@@ -99,10 +99,11 @@ def _translate(body: str) -> str:
             result += "(?:.*/)?"
             index += 3
         elif rest == "**" and index > 0 and body[index - 1] == "/":
-            result += ".+"
+            result += ".*"
             index += 2
         elif rest[0] == "*":
-            result += "[^/]*"
+            stands_alone = (index == 0 or body[index - 1] == "/") and rest.lstrip("*")[:1] in ("", "/")
+            result += "[^/]+" if stands_alone else "[^/]*"
             index += len(rest) - len(rest.lstrip("*"))
         elif rest[0] == "?":
             result += "[^/]"
