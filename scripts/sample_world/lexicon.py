@@ -66,16 +66,21 @@ T = TypeVar("T")
 
 
 class Ranked(Generic[T]):
-    """Entries by falling frequency; some belong to a topic and are used more in its documents."""
+    """Entries by falling frequency; some belong to a topic and are used more in its documents.
 
-    def __init__(self, entries: Sequence[T], draws: Draws, *, exponent: float) -> None:
+    exponent: of Zipf's law. tail: share of all draws that go to every entry alike, however rare.
+    """
+
+    def __init__(self, entries: Sequence[T], draws: Draws, *, exponent: float, tail: float = 0.1) -> None:
         self.entries = tuple(entries)
         topics = [draws.pick(TOPICS) if draws.chance(0.5) else None for _ in entries]
+        by_rank = [(rank + 3) ** -exponent for rank in range(len(entries))]
+        floor = tail * sum(by_rank) / len(entries)  # so that some of what the test part says was never heard before
         self._cumulative = {
             topic: list(
                 itertools.accumulate(
-                    (rank + 3) ** -exponent * (1.0 if home is None else 4.0 if home == topic else 0.25)
-                    for rank, home in enumerate(topics)
+                    floor + weight * (1.0 if home is None else 4.0 if home == topic else 0.25)
+                    for weight, home in zip(by_rank, topics, strict=True)
                 )
             )
             for topic in TOPICS
@@ -103,12 +108,14 @@ def build_lexicon(seed: int) -> Lexicon:
     """The lexicon of a seed: about 1,100 nouns, 600 verbs, 500 adjectives and 900 names."""
     draws = Draws(f"lexicon/{seed}")
     stems = _stems(draws)
-    shared, noun_stems, verb_stems, adjective_stems = (_take(stems, n) for n in (260, 560, 300, 330))
+    shared, noun_stems, verb_stems, adjective_stems = (_take(stems, n) for n in (340, 480, 220, 330))
 
+    twofold = {*shared, *noun_stems[90:150], *verb_stems[:40]}  # stems of two classes or more
     verbs = [_verb(stem, draws) for stem in (*shared, *verb_stems)]
     adjectives = [_adjective(stem) for stem in adjective_stems]
     adjectives += [_adjective(stem + draws.pick(("y", "ful", "less", "ish"))) for stem in noun_stems[:90]]
     adjectives += [_adjective(stem) for stem in noun_stems[90:150]]  # as 'green': a colour and a lawn
+    adjectives += [_adjective(stem) for stem in (*shared[:40], *verb_stems[:40])]  # as 'clean': dishes, and to do them
     adjectives += [_adjective(verb.base + "able") for verb in verbs[-40:]]
     nouns = [_noun(stem) for stem in (*shared, *noun_stems)]
     nouns += [_noun(verb.base + "er") for verb in draws.shuffled(verbs)[:110]]
@@ -120,9 +127,9 @@ def build_lexicon(seed: int) -> Lexicon:
     last = [stem.capitalize() + draws.pick(("son", "ley", "man", "well", "")) for stem in _take(stems, 240)]
     last += draws.shuffled(towns)[:60] + draws.shuffled(first)[:40] + [n.singular.capitalize() for n in nouns[100:140]]
     return Lexicon(
-        nouns=Ranked(draws.shuffled(nouns), draws, exponent=0.95),
-        verbs=Ranked(draws.shuffled(verbs), draws, exponent=0.95),
-        adjectives=Ranked(draws.shuffled(adjectives), draws, exponent=0.95),
+        nouns=Ranked(_ranking(nouns, lambda noun: noun.singular in twofold, draws), draws, exponent=1.25),
+        verbs=Ranked(_ranking(verbs, lambda verb: verb.base in twofold, draws), draws, exponent=1.25),
+        adjectives=Ranked(_ranking(adjectives, lambda word: word.base in twofold, draws), draws, exponent=1.25),
         first_names=Ranked(draws.shuffled(first), draws, exponent=0.6),
         last_names=Ranked(draws.shuffled(last), draws, exponent=0.5),
         places=Ranked(draws.shuffled(towns), draws, exponent=0.7),
@@ -146,6 +153,12 @@ def _stems(draws: Draws) -> Callable[[], str]:
                 return stem
 
     return next_stem
+
+
+def _ranking(entries: Sequence[T], is_common: Callable[[T], bool], draws: Draws) -> list[T]:
+    """The entries in an order of chance that favours the common ones: short old words have the most meanings."""
+    keyed = [(draws.integer(0, 1_000_000) + (0 if is_common(entry) else 300_000), i) for i, entry in enumerate(entries)]
+    return [entries[i] for _, i in sorted(keyed)]
 
 
 def _take(stems: Callable[[], str], n: int) -> list[str]:

@@ -133,9 +133,7 @@ class MaskedModel:
     def _hide(self, docs: Sequence[Doc], generator: np.random.Generator) -> _Text:
         pieces = self.table.pieces_of(docs)
         masked = mask(pieces.ids, rate=self.mask_rate, mask_id=self.mask_id, choices=self.choices, generator=generator)
-        windows = plan_windows(
-            pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.window
-        )
+        windows = plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.window)
         return _Text(pieces=replace(pieces, ids=masked.ids), windows=windows, places=masked.places,
                      targets=masked.targets)  # fmt: skip
 

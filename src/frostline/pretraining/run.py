@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import BertConfig
+from transformers import BertConfig, ModernBertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from frostline.config.registry import registry
 from frostline.console import say
@@ -85,14 +85,29 @@ def _make_encoder(settings: PretrainingSettings, docs: Iterable[Doc], *, seed: i
     tokenizer = train_tokenizer(
         docs, n_pieces=settings.n_pieces, lowercase=settings.lowercase, max_length=settings.max_length
     )
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=settings.width, num_hidden_layers=settings.n_layers,
-        num_attention_heads=settings.n_heads, intermediate_size=settings.n_inner,
-        max_position_embeddings=settings.max_length, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+    config = _config_of(settings, tokenizer)
     say(f"made a list of {len(tokenizer):,} word pieces")
     seed_of_weights = seed_for(Clock(seed=seed), "initialize/transformer")
     return Encoder.from_config(config, tokenizer, seed=seed_of_weights, precision=settings.precision)
+
+
+def _config_of(settings: PretrainingSettings, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
+    sizes = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": settings.width,
+        "num_hidden_layers": settings.n_layers,
+        "num_attention_heads": settings.n_heads,
+        "intermediate_size": settings.n_inner,
+        "max_position_embeddings": settings.max_length,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    if settings.architecture == "bert":
+        return BertConfig(**sizes)
+    ends = {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
+    ends |= {"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id}
+    return ModernBertConfig(
+        **sizes, **ends, local_attention=settings.sight, global_attn_every_n_layers=settings.n_layers_per_global
+    )
 
 
 def _recipe(training: Mapping[str, Any], seed: int) -> Recipe:
