@@ -101,13 +101,15 @@ def _config_of(settings: PretrainingSettings, tokenizer: PreTrainedTokenizerBase
         "max_position_embeddings": settings.max_length,
         "pad_token_id": tokenizer.pad_token_id,
     }
+    rate = settings.dropout
     if settings.architecture == "bert":
-        return BertConfig(**sizes)
+        return BertConfig(**sizes, hidden_dropout_prob=rate, attention_probs_dropout_prob=rate)
     ends = {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
     ends |= {"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id}
     return ModernBertConfig(
-        **sizes, **ends, local_attention=settings.sight, global_attn_every_n_layers=settings.n_layers_per_global
-    )
+        **sizes, **ends, local_attention=settings.sight, global_attn_every_n_layers=settings.n_layers_per_global,
+        embedding_dropout=rate, mlp_dropout=rate, attention_dropout=rate,
+    )  # fmt: skip
 
 
 def _recipe(training: Mapping[str, Any], seed: int) -> Recipe:

@@ -20,15 +20,12 @@ class PretrainingSettings(BaseModel):
 
     source: str = ""  # a folder in Hugging Face's layout to go on from; "": a new encoder, made of what follows
     architecture: Literal["bert", "modernbert"] = "modernbert"  # the second learns faster: rotary positions, near sight
-    kind: Literal["modernbert", "bert"] = "modernbert"  # rotary positions and local attention learn from far less text
     n_pieces: Positive = 2000  # in the list of word pieces, special ones included
     lowercase: bool = False
     n_layers: Positive = 2
     width: Positive = 128
     n_heads: Positive = 4
     n_inner: Positive = 256  # width between the two matrices of a feed-forward part
-    local_attention: Positive = 16  # pieces around it that a piece sees in a local layer of modernbert
-    global_every: Positive = 3  # of modernbert's layers the first and then each so-many-th sees the whole row
     dropout: Share = 0.0  # while pretraining; the saved config keeps it for training that follows
     sight: Positive = 8  # pieces that a layer of modernbert looks at around each one, besides its global layers
     n_layers_per_global: Positive = 3  # of modernbert: the first of so many layers looks at the whole window
