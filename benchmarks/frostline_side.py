@@ -17,8 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from frostline.config import fill_config, load_config, registry
 from frostline.corpora.converters import convert
 from frostline.evaluation.timing import peak_memory_mib

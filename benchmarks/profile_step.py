@@ -177,7 +177,8 @@ def floor(pipeline: Pipeline, batches: list[list[Doc]], arguments: argparse.Name
     for docs in batches:
         pipeline.predict([doc.without_annotations() for doc in docs])
     encoder._run = run  # type: ignore[method-assign]
-    model = AutoModel.from_pretrained(arguments.model, attn_implementation="sdpa", add_pooling_layer=False).train(is_train)
+    model = AutoModel.from_pretrained(arguments.model, attn_implementation="sdpa", add_pooling_layer=False)
+    model.train(is_train)
     low = arguments.precision == "bf16"
     if low and not is_train:
         model = model.to(torch.bfloat16)

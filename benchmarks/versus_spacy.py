@@ -137,8 +137,9 @@ def row(cell: Cell, runs: list[dict[str, Any]], theirs: float) -> str:
     rate = statistics.median(rates)
     memory = max(run["peak_memory_mib"] for run in runs)
     n_words = f"{runs[0]['words_per_step']:,.0f}" if cell.task != "predict" else ""
-    return (f"| {ROWS[cell.task]} | {cell.side}, {cell.precision} | {rate:,.0f} ({min(rates):,.0f}–{max(rates):,.0f}) | "
-            f"{rate / theirs:.2f} | {n_words} | {memory:,.0f} |")  # fmt: skip
+    spread = f"{rate:,.0f} ({min(rates):,.0f}–{max(rates):,.0f})"
+    return (f"| {ROWS[cell.task]} | {cell.side}, {cell.precision} | {spread} | {rate / theirs:.2f} | {n_words} | "
+            f"{memory:,.0f} |")  # fmt: skip
 
 
 def rates_of(measured: dict[Cell, list[dict[str, Any]]], side: str, task: str, precision: str) -> list[float]:

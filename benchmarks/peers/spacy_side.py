@@ -78,7 +78,8 @@ def build(arguments: argparse.Namespace) -> tuple[spacy.Language, list[Example]]
 
 def train(nlp: spacy.Language, examples: list[Example], arguments: argparse.Namespace) -> dict[str, object]:
     """Time optimizer steps, done as spaCy's own training loop does them."""
-    settings = spacy.util.registry.resolve(nlp.config.interpolate()["training"], schema=spacy.schemas.ConfigSchemaTraining)
+    section = nlp.config.interpolate()["training"]
+    settings = spacy.util.registry.resolve(section, schema=spacy.schemas.ConfigSchemaTraining)
     optimizer, exclude = settings["optimizer"], ["transformer"] if arguments.task == "frozen" else []
     batches = endless(examples, settings["batcher"])
     n_words, seconds = [], []
