@@ -206,7 +206,7 @@ def test_a_real_encoders_frozen_numbers_depend_on_the_window_alone_with_two_thre
     torch.set_num_threads(2)
     try:
         alone = [vectors_of([i])[0] for i in range(len(ids))]
-        for order in ([1, 0], [*[1] * 14, 0]):
+        for order in ([1, 0], [*[1] * 6, 0]):
             for i, vectors in zip(order, vectors_of(order), strict=True):
                 assert torch.equal(vectors, alone[i])
     finally:
@@ -287,4 +287,4 @@ def test_frozen_shapes_are_a_function_of_the_length_alone() -> None:
     assert all(padded >= n + 2 for n, padded in enumerate(lengths, start=1))
     assert lengths == sorted(lengths)
     assert max(lengths) == 512
-    assert len(set(lengths)) <= 24
+    assert len(set(lengths)) <= 36

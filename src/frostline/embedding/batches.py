@@ -82,38 +82,48 @@ def batches_by_length(
 
 
 def batches_of_fixed_shapes(
-    ids: Ints, windows: Windows, special: SpecialTokens, *, n_padded_pieces: int, max_length: int
+    ids: Ints,
+    windows: Windows,
+    special: SpecialTokens,
+    *,
+    n_padded_pieces: int,
+    max_length: int,
+    leave_padding: bool,
 ) -> Iterator[Batch]:
     """Rows in shapes that depend on nothing but the length of the row itself.
 
-    Some position is always masked, so that no encoder takes its path for batches without padding.
+    Args:
+        n_padded_pieces: of a batch, about.
+        max_length: of a row, special tokens included.
+        leave_padding: have some position masked in every batch, for encoders that would take another path, with
+            other rounding, through a batch without padding.
     """
     longest = int(windows.n_pieces.max(initial=0))
     lengths = np.array([fixed_length(n, special.n, max_length) for n in range(longest + 1)])
     length_of_window = lengths[windows.n_pieces]
     for length in np.unique(length_of_window)[::-1].tolist():
-        n_rows = fixed_rows(length, n_padded_pieces)
+        n_rows = fixed_rows(length, n_padded_pieces, leave_padding=leave_padding)
         waiting = np.flatnonzero(length_of_window == length)
         while len(waiting):
             chosen = waiting[:n_rows]
-            if len(chosen) == n_rows and bool((windows.n_pieces[chosen] + special.n == length).all()):
+            if leave_padding and len(chosen) == n_rows and bool((windows.n_pieces[chosen] + special.n == length).all()):
                 chosen = chosen[:-1]
             yield _lay_out(ids, windows, chosen, special, length=length, n_rows=n_rows)
             waiting = waiting[len(chosen) :]
 
 
 def fixed_length(n_pieces: int, n_special: int, max_length: int) -> int:
-    """The padded length for a window of `n_pieces`: about a fifth apart, and multiples of 8 where they can be."""
-    step = 8
-    while step * 8 < n_pieces:
+    """The padded length for a window of `n_pieces`: multiples of 8, farther apart the longer they are."""
+    needed = n_pieces + n_special
+    step = 8 if needed <= 64 else 16
+    while step * 32 < needed:
         step *= 2
-    content = -(-n_pieces // step) * step
-    return max(min(-(-(content + n_special) // 8) * 8, max_length), n_pieces + n_special)
+    return max(min(-(-needed // step) * step, max_length), needed)
 
 
-def fixed_rows(length: int, n_padded_pieces: int) -> int:
-    """The number of rows that go with a padded length: 2 or more, since one is sometimes left free."""
-    return max(2, n_padded_pieces // length)
+def fixed_rows(length: int, n_padded_pieces: int, *, leave_padding: bool = False) -> int:
+    """The number of rows that go with a padded length; with `leave_padding` one of them must stay free at times."""
+    return max(2 if leave_padding else 1, n_padded_pieces // length)
 
 
 def _lay_out(

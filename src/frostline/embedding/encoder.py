@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from frostline.embedding import hub
+from frostline.embedding.attention import always_masked, use_fast_attention
 from frostline.embedding.batches import (
     Batch,
     SpecialTokens,
@@ -26,6 +27,7 @@ from frostline.embedding.batches import (
     batches_of_fixed_shapes,
     ranks_of_covers,
 )
+from frostline.embedding.dropout import use_fast_dropout
 from frostline.embedding.pieces import Pieces, Tokenizer
 from frostline.embedding.windows import Windows
 from frostline.errors import ConfigError, did_you_mean
@@ -36,7 +38,7 @@ HuggingFaceConfig: TypeAlias = Any
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 NO_LIMIT = 1 << 20  # pieces in a window of an encoder without a table of positions
-FROZEN_BATCH_PIECES = {"cpu": 1024, "cuda": 16384}  # padded, of one fixed shape
+FROZEN_BATCH_PIECES = {"cpu": 512, "cuda": 16384}  # padded, of one fixed shape: as fast there as any larger one
 
 
 class Encoder(nn.Module):
@@ -63,6 +65,8 @@ class Encoder(nn.Module):
         if precision not in PRECISIONS:
             raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
         self.model = model.float()
+        self._can_always_mask = use_fast_attention(model)
+        use_fast_dropout(model)
         self.tokenizer = tokenizer
         self.precision = precision
         self.dtype = PRECISIONS[precision]
@@ -175,10 +179,11 @@ class Encoder(nn.Module):
             pieces.ids,
             windows,
             self.special,
-            n_padded_pieces=FROZEN_BATCH_PIECES.get(self.device.type, 1024),
+            n_padded_pieces=FROZEN_BATCH_PIECES.get(self.device.type, 512),
             max_length=self.max_content_pieces + self.special.n,
+            leave_padding=not self._can_always_mask,
         )
-        with torch.no_grad(), running(self, is_train=False):
+        with torch.no_grad(), running(self, is_train=False), always_masked():
             return self._without_graph(batches, windows, self._numbers(layers))
 
     @contextmanager
