@@ -43,8 +43,8 @@ def main() -> int:
         for _ in range(arguments.rounds):
             for name, command in commands.items():
                 again[name].append(run(command, Path(root) / name))
-    print(f"{arguments.steps} chained steps over a {arguments.big_mib} MiB file and {arguments.small_files} small ones, "
-          f"median of {arguments.rounds} rounds in turn\n")  # fmt: skip
+    print(f"{arguments.steps} chained steps over a {arguments.big_mib} MiB file and {arguments.small_files} small "
+          f"ones, median of {arguments.rounds} rounds in turn\n")  # fmt: skip
     print("| | first run, s | nothing to do, s (lowest–highest) |\n| --- | --- | --- |")
     for name, times in again.items():
         print(f"| {name} | {first[name]:.2f} | {statistics.median(times):.2f} ({min(times):.2f}–{max(times):.2f}) |")
