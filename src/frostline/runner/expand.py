@@ -32,6 +32,7 @@ from frostline.runner.spec import (
     Text,
 )
 
+OWN_PATHS = (".dvc", ".git", "dvc.yaml", "dvc.lock", "ledger")  # no step may remove these
 OWN_PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers")
 
 
@@ -266,6 +267,12 @@ class _Expander:
         for path in paths:
             if path.is_absolute() or ".." in path.parts[:1]:
                 self.faults.add(text.place, f"The output '{path}' lies outside the project.")
+            elif not path.parts:
+                message = "The output '.' is the project's own folder, and an output is removed before its step runs."
+                self.faults.add(text.place, message, "Name a folder for what this step alone makes.")
+            elif path.parts[0] in (*OWN_PATHS, self.spec.file_name):
+                message = f"The output '{path}' is where the project itself is kept."
+                self.faults.add(text.place, message, "Give it another path.")
         if carries_profile and len(self.spec.profiles) > 1 and not self._moves_with_profile(scope):
             self.faults.add(
                 text.place,
