@@ -18,7 +18,7 @@ from frostline.embedding.store import activation_key, write_activations
 from frostline.embedding.transformer import Transformer
 from frostline.tokens import Doc
 
-DOCS_AT_ONCE = 256
+DOCS_AT_ONCE = 1024
 
 
 def embed(

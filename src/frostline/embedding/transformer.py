@@ -184,9 +184,9 @@ def build_transformer(
     *,
     source: str,
     precision: str = "float32",
-    window: int = 256,
-    stride: int = 192,
-    max_batch_pieces: int = 4096,
+    window: int = 254,
+    stride: int = 190,
+    max_batch_pieces: int = 2048,
     tokenizer_settings: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
     transformer_settings: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], Activations]:
