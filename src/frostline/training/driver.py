@@ -94,7 +94,7 @@ def train(
         pipeline: initialised; its parameters are in their store.
         dev_docs: annotated; gone through once for each evaluation.
         averages: of the weights, for what is evaluated and saved; None for none.
-        logger: None for the console.
+        logger: watches beside the console, or is a console logger itself.
     Raises:
         ConfigError: nothing ever ends the run.
         TrainingError: there is nothing to train on or to score, or a loss or gradient is not finite.
@@ -109,7 +109,7 @@ def train(
     recipe, total_steps = bind_schedules(train_docs, optimizer, recipe, policy)
     learner = Learner(store=pipeline.parameters, optimizer=optimizer, averages=averages or NoAverages())
     run = _Run(pipeline=pipeline, dev_docs=dev_docs, learner=learner, policy=policy, place=place,
-               logger=Guarded(logger or ConsoleLogger()))  # fmt: skip
+               logger=_watching(logger))  # fmt: skip
     resumed_from = run.begin()
     plan = Plan(output=place.output, n_steps=total_steps, max_epochs=recipe.max_epochs, n_docs=len(train_docs),
                 n_parameters=learner.store.n_parameters, n_trainable=learner.store.n_trainable,
@@ -121,6 +121,12 @@ def train(
         run.rescue(error)
         raise
     return run.finish(ending, resumed_from)
+
+
+def _watching(logger: Logger | None) -> Guarded:
+    if isinstance(logger, ConsoleLogger):
+        return Guarded(logger)
+    return Guarded(ConsoleLogger(), logger) if logger is not None else Guarded(ConsoleLogger())
 
 
 @dataclass(slots=True, kw_only=True)

@@ -78,36 +78,35 @@ def as_row(record: EvaluationRecord) -> dict[str, Any]:
 
 
 class Guarded:
-    """Passes everything on to a logger until the logger fails; then says so once, and passes on nothing."""
+    """Passes everything on to loggers; one that fails is named, and nothing more is passed on to it."""
 
-    def __init__(self, logger: Logger) -> None:
-        self._logger: Logger | None = logger
+    def __init__(self, *loggers: Logger) -> None:
+        self._loggers = list(loggers)
 
     def started(self, plan: Plan) -> None:
         """Pass on."""
-        self._try(lambda logger: logger.started(plan))
+        self._each(lambda logger: logger.started(plan))
 
     def stepped(self, result: StepResult) -> None:
         """Pass on."""
-        self._try(lambda logger: logger.stepped(result))
+        self._each(lambda logger: logger.stepped(result))
 
     def evaluated(self, record: EvaluationRecord) -> None:
         """Pass on."""
-        self._try(lambda logger: logger.evaluated(record))
+        self._each(lambda logger: logger.evaluated(record))
 
     def finished(self, message: str) -> None:
         """Pass on."""
-        self._try(lambda logger: logger.finished(message))
+        self._each(lambda logger: logger.finished(message))
 
-    def _try(self, call: Callable[[Logger], None]) -> None:
-        if self._logger is None:
-            return
-        try:
-            call(self._logger)
-        except Exception as error:  # whatever a logger of the user's own does, the run is worth more
-            name = type(self._logger).__name__
-            self._logger = None
-            say(f"warning: the logger {name} failed and is left out from here on ({type(error).__name__}: {error})")
+    def _each(self, call: Callable[[Logger], None]) -> None:
+        for logger in tuple(self._loggers):
+            try:
+                call(logger)
+            except Exception as error:  # whatever a logger of the user's own does, the run is worth more
+                self._loggers.remove(logger)
+                name = type(logger).__name__
+                say(f"warning: the logger {name} failed and is left out from here on ({type(error).__name__}: {error})")
 
 
 class ConsoleLogger:
