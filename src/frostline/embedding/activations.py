@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from frostline.embedding.pooling import pool
 from torch import Tensor
 
+from frostline.embedding.pooling import pool
 from frostline.tokens import Doc
 
 
