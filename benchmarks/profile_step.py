@@ -1,8 +1,9 @@
 """Where the time of a training step and of a prediction batch goes, and how far both are from the bare encoder.
 
-The floor is the Hugging Face model alone on the very rows that frostline makes, in the same precision, forward and
-backward. Everything above it is what frostline adds. Times are CPU seconds of the process by default, which other
-work on the machine disturbs less than wall-clock time; with more than one thread, use --clock wall on an idle machine.
+The floor is the Hugging Face model alone on the same windows, padded to the longest of a batch, with torch's own
+attention and the encoder's own dropout, in the same precision, forward and backward; frostline can be below it. Times
+are CPU seconds of the process by default, which other work on the machine disturbs less than wall-clock time; with
+more than one thread, use --clock wall on an idle machine.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from transformers.utils import logging
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations
+from frostline.embedding.batches import batches_by_length
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.pieces import PieceTable
+from frostline.embedding.windows import plan_windows
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock
 from frostline.pipeline import Pipeline
@@ -160,23 +163,19 @@ def watching(laps: Laps, pipeline: Pipeline) -> Iterator[None]:
 
 
 def floor(pipeline: Pipeline, batches: list[list[Doc]], arguments: argparse.Namespace, *, is_train: bool) -> float:
-    """Seconds of the bare model over the rows of these batches."""
+    """Seconds of the bare model over these batches, padded to their longest window."""
     (transformer,) = transformers_of(pipeline)
-    encoder = transformer.ready
     rows: list[dict[str, torch.Tensor]] = []
-    run = encoder._run
-
-    def record(model: Any, batch: Any, layers: Any) -> Any:
-        inputs = {"input_ids": torch.from_numpy(batch.ids)}
-        if batch.mask is not None:
-            inputs["attention_mask"] = torch.from_numpy(batch.mask)
-        rows.append(inputs)
-        return run(model, batch, layers)
-
-    encoder._run = record  # type: ignore[method-assign]
     for docs in batches:
-        pipeline.predict([doc.without_annotations() for doc in docs])
-    encoder._run = run  # type: ignore[method-assign]
+        pieces = transformer.pieces_of(docs)
+        windows = plan_windows(
+            pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=transformer.window, stride=transformer.stride
+        )
+        for batch in batches_by_length(
+            pieces.ids, windows, transformer.ready.special, max_batch_pieces=transformer.settings.max_batch_pieces
+        ):
+            mask = {} if batch.mask is None else {"attention_mask": torch.from_numpy(batch.mask)}
+            rows.append({"input_ids": torch.from_numpy(batch.ids), **mask})
     model = AutoModel.from_pretrained(arguments.model, attn_implementation="sdpa", add_pooling_layer=False)
     model.train(is_train)
     low = arguments.precision == "bf16"
