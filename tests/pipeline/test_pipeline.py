@@ -14,6 +14,7 @@ from frostline.errors import ConfigError, ModelFileError
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble
+from frostline.tokens import Example
 from frostline.training.optimizer import build_adam
 from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline
 
@@ -105,6 +106,28 @@ def test_a_frozen_component_is_not_updated(encoder: Path) -> None:
 
     assert after["tagger/output.weight"] == before["tagger/output.weight"]
     assert after["morphologizer/output.weight"] != before["morphologizer/output.weight"]
+
+
+def test_a_frozen_component_annotates_during_training_when_it_is_to(encoder: Path) -> None:
+    config = make_config(encoder, ["listener", "listener"], frozen=["tagger"], modes={"transformer.*": "frozen"})
+    config["training"]["annotating_components"] += ["tagger"]
+    pipeline = make_pipeline(config, make_docs())
+    examples = [Example(doc.without_annotations(), doc) for doc in make_docs()]
+
+    pipeline.update([examples], dropout=0.0, clock=Clock(seed=0))
+
+    assert all(example.predicted.xpos is not None for example in examples if len(example.predicted))
+    assert all(example.predicted.upos is None for example in examples)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"window": 0}, {"stride": -4}, {"max_batch_pieces": 0}, {"precision": "fp8"}], ids=str
+)
+def test_settings_of_a_transformer_that_make_no_sense_are_refused(encoder: Path, settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError) as error:
+        assemble(make_config(encoder, ["listener"], settings=settings))
+
+    assert error.value.where == "components.transformer.model"
 
 
 def test_activations_do_not_outlive_their_step_or_prediction(encoder: Path) -> None:

@@ -8,7 +8,7 @@ same, bit for bit, wherever they come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from torch import Tensor
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations
-from frostline.embedding.encoder import Encoder
+from frostline.embedding.encoder import PRECISIONS, Encoder
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
 from frostline.embedding.windows import Windows, plan_windows
-from frostline.errors import ConfigError
+from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
 
@@ -151,9 +151,7 @@ class Transformer:
         }
 
     def _windows(self, pieces: Pieces) -> Windows:
-        return plan_windows(
-            pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride
-        )
+        return plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride)
 
     def _frozen(self, docs: Sequence[Doc]) -> Tensor:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
@@ -201,6 +199,11 @@ def build_transformer(
     tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
         {"hidden_dropout_prob": 0.1}.
     """
+    for name, number in (("window", window), ("stride", stride), ("max_batch_pieces", max_batch_pieces)):
+        if number < 1:
+            raise ConfigError(f"{name} is {number}, but must be 1 or more.")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
     settings = TransformerSettings(
         source=source,
         precision=precision,
@@ -224,6 +227,14 @@ def transformer_of(model: Model) -> Transformer:
     transformer = model.attrs["transformer"]
     assert isinstance(transformer, Transformer)
     return transformer
+
+
+def transformers_in(model: Model) -> Iterator[Transformer]:
+    """The transformers in a model tree."""
+    for node in model.walk():
+        transformer = node.attrs.get("transformer")
+        if isinstance(transformer, Transformer):
+            yield transformer
 
 
 def _forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:

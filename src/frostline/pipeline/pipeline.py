@@ -16,6 +16,7 @@ from typing import Any
 from frostline.components.protocol import Component
 from frostline.corpora.batching import batch_by_words
 from frostline.embedding.publisher import Publisher
+from frostline.embedding.transformer import transformers_in
 from frostline.errors import UsageError, did_you_mean
 from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
@@ -83,11 +84,12 @@ class Pipeline:
         for number, examples in enumerate(step):
             docs = [example.predicted for example in examples]
             with self._publishing(docs, clock, number):
-                for component in updated:
-                    with counted(clock, f"{component.name}/{number}"):
-                        part = component.update(examples, n_targets=n_targets[component.name], dropout=dropout)
-                    losses[component.name] += part
-                    if component.name in self.annotating:
+                for component in self.components.values():
+                    if component.name in losses:
+                        with counted(clock, f"{component.name}/{number}"):
+                            part = component.update(examples, n_targets=n_targets[component.name], dropout=dropout)
+                        losses[component.name] += part
+                    if component.name in self.annotating:  # a frozen one too: its annotations may be read
                         component.set_annotations(docs, component.predict(docs))
         return losses
 
@@ -98,11 +100,15 @@ class Pipeline:
     def evaluate(self, references: Iterable[Doc], *, batch_words: int = PREDICTION_BATCH_WORDS) -> Scores:
         """Predict on the tokens of annotated docs and compare; streams, so memory does not grow with the docs."""
         scorer = Scorer()
-        for batch in batch_by_words(references, batch_words):
-            predictions = [reference.without_annotations() for reference in batch]
-            self._annotate(predictions, keep_activations=False)
-            for reference, prediction in zip(batch, predictions, strict=True):
-                scorer.add(reference, prediction)
+        with ExitStack() as stack:
+            for name in self.order:
+                for transformer in transformers_in(self.part(name).model):
+                    stack.enter_context(transformer.ready.fixed_weights())
+            for batch in batch_by_words(references, batch_words):
+                predictions = [reference.without_annotations() for reference in batch]
+                self._annotate(predictions, keep_activations=False)
+                for reference, prediction in zip(batch, predictions, strict=True):
+                    scorer.add(reference, prediction)
         return scorer.finish()
 
     def to_disk(self, path: Path | str) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 from frostline.config import registry
 from frostline.embedding.listener import Reading, reading_of
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import Transformer
+from frostline.embedding.transformer import Transformer, transformers_in
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers import modes
 from frostline.layers.parameters import ParameterStore
@@ -89,14 +89,6 @@ def models_of(pipeline: Pipeline) -> Iterator[tuple[str, Model]]:
     """Names and models of publishers and components, in the pipeline's order."""
     for name in pipeline.order:
         yield name, pipeline.part(name).model
-
-
-def transformers_in(model: Model) -> Iterator[Transformer]:
-    """The transformers in a model tree."""
-    for node in model.walk():
-        transformer = node.attrs.get("transformer")
-        if isinstance(transformer, Transformer):
-            yield transformer
 
 
 def transformers_of(pipeline: Pipeline) -> Iterator[Transformer]:
