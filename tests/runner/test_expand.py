@@ -47,6 +47,17 @@ def test_a_matrix_makes_a_step_for_each_cell(make_spec: Callable[..., Project]) 
     assert names(make_spec(MATRIX, profile="full")) == ["train-frozen-0", "train-frozen-1", "train-unfrozen-0"]
 
 
+def test_a_cell_that_matches_nothing_is_one_fault_and_not_one_for_each_use(make_spec: Callable[..., Project]) -> None:
+    text = MATRIX.replace("{variant: frozen, extra", "{variant: thawed, extra").replace("${matrix.extra}", "")
+
+    with pytest.raises(ProjectFileError) as caught:
+        make_spec(text)
+
+    assert caught.value.message == "This cell has no value for the axis 'seed' and matches no other cell."
+    assert caught.value.where is not None and caught.value.where.startswith("project.yml:14:")
+    assert caught.value.fix == "Give it one to make it a cell of its own, or mend variant so that it matches."
+
+
 def test_values_keep_their_form_in_a_command(make_spec: Callable[..., Project]) -> None:
     frozen, unfrozen = make_spec(MATRIX).steps
 

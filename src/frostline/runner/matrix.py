@@ -38,8 +38,12 @@ def cells(matrix: Matrix, scope: Scope) -> list[Cell]:
             if missing:
                 place = getattr(raw, "place", matrix.place)
                 scope.faults.add(
-                    place, f"This cell has no value for the axis '{missing[0]}' and matches no other cell."
+                    place,
+                    f"This cell has no value for the axis '{missing[0]}' and matches no other cell.",
+                    f"Give it one to make it a cell of its own, or mend {' and '.join(on_axes) or 'the axes'} "
+                    "so that it matches.",
                 )
+                continue  # the names in the command would all be faults too
             found.append(dict(entry))
     return found
 
