@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -54,6 +56,21 @@ def test_each_component_has_its_rate() -> None:
 
     assert done.learn_rates == pytest.approx({"transformer": 0.01, "tagger": 0.1})
     assert done.grad_norm > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"grad_clip": -1.0}, "grad_clip is -1.0"),  # it would turn every gradient round
+        ({"beta2": 1.0}, "beta2 is 1.0"),
+        ({"eps": -1e-8}, "eps is -1e-08"),
+        ({"weight_decay": float("nan")}, "weight_decay is nan"),
+        ({"rates": {"tagger": -2.0}}, "rates.tagger is -2.0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        build_adam(learn_rate=0.01, **settings)
 
 
 def test_a_rate_for_an_unknown_component_names_the_nearest() -> None:

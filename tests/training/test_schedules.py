@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from frostline.config.registry import registry
@@ -49,6 +51,21 @@ def test_pieces_and_points() -> None:
 def test_pieces_that_do_not_fit_are_refused(boundaries: list[int], values: list[float]) -> None:
     with pytest.raises(ConfigError):
         piecewise(boundaries=boundaries, values=values)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: as_schedule(-1),
+        lambda: warmup_linear(initial_rate=-0.1),
+        lambda: warmup_cosine(initial_rate=0.1, final_rate=float("inf")),
+        lambda: piecewise(boundaries=[2], values=[1, float("nan")]),
+        lambda: interpolated(steps=[2], values=[-1]),
+    ],
+)
+def test_a_value_below_0_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigError, match="must be 0 or more"):
+        make()
 
 
 def test_a_number_is_a_schedule_too() -> None:

@@ -32,7 +32,7 @@ Rate: TypeAlias = Schedule | float
 
 def as_schedule(rate: Rate) -> Schedule:
     """A plain number as a schedule that never changes."""
-    return rate if isinstance(rate, Schedule) else Constant(value=float(rate))
+    return rate if isinstance(rate, Schedule) else constant(value=float(rate))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,7 @@ class Interpolated:
 @registry.schedules("frostline.constant.v1")
 def constant(*, value: float) -> Constant:
     """One value for the whole run."""
+    _check_values(value)
     return Constant(value=value)
 
 
@@ -153,6 +154,7 @@ def piecewise(*, boundaries: Sequence[int], values: Sequence[float]) -> Piecewis
             f"{len(boundaries)} boundaries need {len(boundaries) + 1} values, but there are {len(values)}.",
             fix="Give one value before each boundary and one after the last.",
         )
+    _check_values(*values)
     return Piecewise(boundaries=tuple(boundaries), values=tuple(values))
 
 
@@ -165,14 +167,22 @@ def interpolated(*, steps: Sequence[int], values: Sequence[float]) -> Interpolat
             f"{len(steps)} steps need as many values, but there are {len(values)}.",
             fix="Give one value for each step, at least one.",
         )
+    _check_values(*values)
     return Interpolated(steps=tuple(steps), values=tuple(values))
 
 
 def _warmup(initial: float, warmup_steps: int, total_steps: int, final: float, *, cosine: bool) -> Warmup:
     if warmup_steps < 0 or total_steps < 0:
         raise ConfigError("warmup_steps and total_steps must be 0 or more.")
+    _check_values(initial, final)
     return Warmup(initial_rate=initial, warmup_steps=warmup_steps, total_steps=total_steps, final_rate=final,
                   cosine=cosine)  # fmt: skip
+
+
+def _check_values(*values: float) -> None:
+    for value in values:
+        if not 0 <= value < math.inf:
+            raise ConfigError(f"A schedule's values must be 0 or more, not {value}.", fix="Give a number from 0 up.")
 
 
 def _check_growing(steps: Sequence[int], name: str) -> None:
