@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from frostline.embedding.dropout import dropout_mask
+from frostline.embedding.packed import RUNS, window_attention
 
 NAME = "frostline"
 MAX_LENGTH = 512  # of rows whose weights are kept as matrices; longer ones would take too much memory
@@ -47,6 +48,12 @@ def attention(
     if torch.is_autocast_enabled(query.device.type):
         dtype = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if settings.get(RUNS) is not None:
+        if attention_mask is not None or settings.get("position_bias") is not None:
+            raise NotImplementedError("a packed row has neither a mask nor relative positions")
+        with torch.autocast(query.device.type, enabled=False):
+            return window_attention(query, key, value, settings[RUNS], scale=scale, dropout=dropout), None
     is_faster = query.dtype != torch.float32 or (dropout > 0.0 and torch.is_grad_enabled())
     plain = (
         query.device.type == "cpu"
@@ -59,10 +66,9 @@ def attention(
     )
     if not plain:
         result: tuple[Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **settings
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scale, **settings
         )
         return result
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     mask = None if attention_mask is None else _as_addend(attention_mask, query.dtype)
     mixed: Tensor = _Attention.apply(query, key, value, mask, scale, dropout)  # type: ignore[no-untyped-call]
     return mixed.transpose(1, 2), None

@@ -55,6 +55,15 @@ class SpecialTokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Windows of one length, side by side in a row."""
+
+    start: int  # of the first one
+    n_windows: int
+    length: int  # special tokens included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Rows for one run of the encoder.
 
@@ -66,6 +75,8 @@ class Batch:
     type_ids: Ints | None  # (n_rows, length)
     positions: Ints  # (n,) of the batch's pieces in its flattened rows
     places: Ints  # (n,) of the same pieces among the pieces of all windows, in window order
+    position_ids: Ints | None = None  # (1, length) of a packed row
+    runs: tuple[Run, ...] | None = None  # where the windows of a packed row stand: see packed.py
 
 
 def batches_by_length(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from frostline.embedding import hub
-from frostline.embedding.attention import always_masked, use_fast_attention
+from frostline.embedding.attention import MAX_LENGTH, always_masked, use_fast_attention
 from frostline.embedding.batches import (
     Batch,
     SpecialTokens,
@@ -28,6 +28,7 @@ from frostline.embedding.batches import (
     ranks_of_covers,
 )
 from frostline.embedding.dropout import use_fast_dropout
+from frostline.embedding.packed import can_pack, first_position_of, inputs_of_row, packed_batches
 from frostline.embedding.pieces import Pieces, Tokenizer
 from frostline.embedding.windows import Windows
 from frostline.errors import ConfigError, did_you_mean
@@ -66,6 +67,7 @@ class Encoder(nn.Module):
             raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
         self.model = model.float()
         self._can_always_mask = use_fast_attention(model)
+        self._can_pack = self._can_always_mask and can_pack(self.model)
         use_fast_dropout(model)
         self.tokenizer = tokenizer
         self.precision = precision
@@ -163,7 +165,7 @@ class Encoder(nn.Module):
         Returns:
             (len(layers), n_pieces, width) float32 on the module's device.
         """
-        batches = batches_by_length(pieces.ids, windows, self.special, max_batch_pieces=max_batch_pieces)
+        batches = self._batches(pieces, windows, max_batch_pieces)
         self._is_train = is_train
         with running(self, is_train=is_train), _seeded(seed, self.device):
             if torch.is_grad_enabled():
@@ -204,6 +206,14 @@ class Encoder(nn.Module):
             self.model.activation_checkpointing_enable(settings)
         else:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=settings)
+
+    def _batches(self, pieces: Pieces, windows: Windows, max_batch_pieces: int) -> Iterator[Batch]:
+        """Without padding where the encoder bears it; GPUs prefer few large calls, and long windows fused attention."""
+        longest = int(windows.n_pieces.max(initial=0)) + self.special.n
+        if self._can_pack and self.device.type == "cpu" and longest <= MAX_LENGTH:
+            return packed_batches(pieces.ids, windows, self.special, max_batch_pieces=max_batch_pieces,
+                                  first_position=first_position_of(self.model))  # fmt: skip
+        return batches_by_length(pieces.ids, windows, self.special, max_batch_pieces=max_batch_pieces)
 
     def _numbers(self, layers: Iterable[int]) -> tuple[int, ...]:
         n = self.n_hidden_states
@@ -253,7 +263,7 @@ class Encoder(nn.Module):
 
     def _run(self, model: HuggingFaceModel, batch: Batch, layers: tuple[int, ...]) -> list[Tensor]:
         """The hidden states of one batch, each (n_rows, length, width)."""
-        inputs = {"input_ids": torch.from_numpy(batch.ids).to(self.device)}
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **inputs_of_row(batch)}
         if batch.mask is not None:
             inputs["attention_mask"] = torch.from_numpy(batch.mask).to(self.device)
         if batch.type_ids is not None and self._takes_type_ids:
