@@ -11,6 +11,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from frostline.errors import FrostlineError
@@ -91,6 +92,7 @@ def run_command(function: Callable[[], object]) -> NoReturn:
     FrostlineError gives its own code, Ctrl-C 130, a closed pipe 0. Anything else is a fault of ours or of the
     machine: one line says so, the traceback is shown only when FROSTLINE_DEBUG is set.
     """
+    _open_closed_streams()
     try:
         function()
         sys.stdout.flush()
@@ -109,8 +111,26 @@ def run_command(function: Callable[[], object]) -> NoReturn:
     sys.exit(code)
 
 
+def _open_closed_streams() -> None:
+    """Let a standard stream that the caller closed lead nowhere; else the next file opened would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf8"))  # noqa: SIM115  (open until the end)
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
+
+
 def _report_unexpected(error: Exception) -> int:
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, FileNotFoundError) and not error.filename and _folder_is_gone():
+        print(f"{paint('error', 'red')}: The folder that this was started in is gone.", file=sys.stderr)
+        print("  fix:   Go to a folder that is there.", file=sys.stderr)
+    elif isinstance(error, OSError) and error.strerror:
         place = f" ({error.filename})" if error.filename else ""
         print(f"{paint('error', 'red')}: {error.strerror}{place}", file=sys.stderr)
     else:

@@ -159,6 +159,37 @@ def test_training_without_a_pipeline_is_refused(config_file: Path, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "verb", [["train", "x.cfg"], ["evaluate", "m", "c"], ["embed", "m", "c"], ["pretrain", "x.cfg"]]
+)
+def test_a_file_in_the_place_of_the_output_is_refused_before_any_work(verb: list[str], config_file: Path) -> None:
+    with pytest.raises(UsageError, match=r"small\.cfg' is a file"):
+        run([*verb, "--output", str(config_file)])
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = f"{sys.executable} -m frostline.runner.cli.main"
+    return subprocess.run(
+        ["sh", "-c", line.format(project=command)], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_exit_code(tmp_path: Path, closing: str) -> None:
+    (tmp_path / "project.yml").write_text("commands: [{name: a, script: [echo hi]}]\nworkflows: {all: [a]}")
+
+    assert "Traceback" not in (done := shell(f"{{project}} run all {closing}", tmp_path)).stderr
+    assert done.returncode == 0
+    assert shell(f"{{project}} run nothing {closing}", tmp_path).returncode == 2
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    done = shell("mkdir x && cd x && rmdir ../x && {project} status", tmp_path)
+
+    assert done.returncode == 1
+    assert "The folder that this was started in is gone." in done.stderr
+
+
 def test_user_code_is_imported_before_the_config_is_checked(config_file: Path, tmp_path: Path) -> None:
     code = tmp_path / "mine.py"
     code.write_text(

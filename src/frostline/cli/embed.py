@@ -27,9 +27,7 @@ def embed(
     corpora: Annotated[
         list[Path], typer.Argument(metavar="CORPUS...", help="The corpora, cut as the config's [corpora] say.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for everything that is written.")
-    ],
+    output: options.Output,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     code: options.Code = None,

@@ -23,9 +23,7 @@ def evaluate(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, such as `training/mine/model-best`.")],
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="An annotated corpus (see `frostline convert`).")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for everything that is written.")
-    ],
+    output: options.Output,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     code: options.Code = None,

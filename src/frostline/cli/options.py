@@ -44,6 +44,10 @@ Code: TypeAlias = Annotated[
         help="Import this Python file first, so that the config can name the functions it registers. Can be repeated.",
     ),
 ]  # fmt: skip
+Output: TypeAlias = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="The folder for everything that is written."),
+]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print no progress, only the result.", rich_help_panel=OUTPUT_PANEL)
 ]

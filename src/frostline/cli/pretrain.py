@@ -22,9 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def pretrain(
     context: typer.Context,
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config with a section [pretraining].")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for everything that is written.")
-    ],
+    output: options.Output,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     code: options.Code = None,

@@ -22,9 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def train(
     context: typer.Context,
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file (see `frostline init config`).")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for everything that is written.")
-    ],
+    output: options.Output,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     code: options.Code = None,
