@@ -171,7 +171,7 @@ def test_the_order_of_docs_and_the_size_of_batches_change_nothing(encoder: Path)
     assert in_one == one_by_one
 
 
-@pytest.mark.parametrize("change", ["missing", "meta", "weights", "state", "version"])
+@pytest.mark.parametrize("change", ["missing", "meta", "weights", "state", "version", "config", "labels", "a label"])
 def test_a_broken_model_folder_says_what_is_wrong_and_where(encoder: Path, tmp_path: Path, change: str) -> None:
     pipeline = trained(encoder, "listener")
     pipeline.config = Config(pipeline.config)
@@ -187,8 +187,13 @@ def test_a_broken_model_folder_says_what_is_wrong_and_where(encoder: Path, tmp_p
     elif change == "weights":
         data = (model / "tagger" / "weights.safetensors").read_bytes()
         (model / "tagger" / "weights.safetensors").write_bytes(data[: len(data) // 2])
-    else:
+    elif change == "config":
+        (model / "config.cfg").unlink()
+    elif change == "state":
         (model / "tagger" / "state.json").unlink()
+    else:
+        labels = None if change == "labels" else ["A", 1]
+        (model / "tagger" / "state.json").write_text(json.dumps({"labels": {"xpos": labels}}))
 
     with pytest.raises(ModelFileError) as error:
         frostline.load(model)

@@ -59,7 +59,13 @@ class TokenClassifier:
     def restore(self, state: dict[str, Any], *, width: int) -> None:
         """See `Component.restore`."""
         labels = state.get("labels")
-        if not isinstance(labels, dict) or sorted(labels) != sorted(self.columns):
+        if (
+            not isinstance(labels, dict)
+            or sorted(labels) != sorted(self.columns)
+            or not all(
+                isinstance(names, list) and all(isinstance(name, str) for name in names) for names in labels.values()
+            )
+        ):
             raise ModelFileError(
                 f"The state of '{self.name}' should hold labels for {', '.join(self.columns)}.",
                 fix="The model folder was changed or belongs to another component; train or fetch it again.",

@@ -62,7 +62,12 @@ def load(path: Path | str, *, device: str = "") -> Pipeline:
         for node, place in _encoders(model, folder / name):
             load_encoder(node, place)
     for name, component in pipeline.components.items():
-        component.restore(_read_state(folder / name / "state.json"), width=embedding_width(component.model))
+        file = folder / name / "state.json"
+        try:
+            component.restore(_read_state(file), width=embedding_width(component.model))
+        except ModelFileError as error:
+            error.where = error.where or str(file)
+            raise
     finish(pipeline)
     for name, _ in models_of(pipeline):
         _load_weights(pipeline, name, folder / name / "weights.safetensors")
@@ -143,6 +148,8 @@ def _check(folder: Path) -> None:
             where=str(meta_file),
             fix=f"Install the frostline that wrote it ({meta.get('frostline_version', 'unknown')}), or train again.",
         )
+    if not (folder / "config.cfg").is_file():
+        raise ModelFileError("A file of the model is missing.", where=str(folder / "config.cfg"), fix=_AGAIN)
 
 
 def _read_state(file: Path) -> dict[str, Any]:
