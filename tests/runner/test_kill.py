@@ -28,7 +28,12 @@ for part in range(4):
     (folder / f"{part}.txt").write_text(f"{sys.argv[1]} {part}" * 1000)
     time.sleep(0.02)
 """
-RUNNER = [sys.executable, "-P", "-c", "from frostline.runner.cli.main import main; main()", "run", "all"]
+# A process that a script starts in the background ignores Ctrl-C, and hands that on: the tests' runner must not.
+PROGRAM = """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from frostline.runner.cli.main import main
+main()"""
+RUNNER = [sys.executable, "-P", "-c", PROGRAM, "run", "all"]
 
 
 def start(root: Path) -> subprocess.Popen[str]:
