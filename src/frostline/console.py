@@ -106,7 +106,7 @@ def run_command(function: Callable[[], object]) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_DONE
-    except (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AssertionError) as error:
+    except Exception as error:
         code = _report_unexpected(error)
     sys.exit(code)
 

@@ -5,6 +5,8 @@ Everything goes to a temporary name beside its destination, is flushed to the di
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -82,6 +84,25 @@ def replace_directory(new: Path, path: Path) -> None:
     _flush_to_disk(path.parent)
     if old is not None:
         remove_tree(old)
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[bool]:
+    """Hold a directory for this process: True, or False when another one holds it. It is made where it is missing.
+
+    A kill lets go of it. Where the file system knows no locks, nothing is held and the answer is True.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
+        except OSError as error:
+            is_ours = error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+        yield is_ours
+    finally:
+        os.close(descriptor)
 
 
 def remove_tree(path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from frostline.cli.main import run, split_overrides
+from frostline.console import run_command
 from frostline.errors import ConfigError, UsageError
 
 HEAVY = ("torch", "thinc", "numpy", "transformers", "confection", "pyarrow", "tokenizers")
@@ -181,6 +182,20 @@ def test_closed_streams_change_no_exit_code(tmp_path: Path, closing: str) -> Non
     assert "Traceback" not in (done := shell(f"{{project}} run all {closing}", tmp_path)).stderr
     assert done.returncode == 0
     assert shell(f"{{project}} run nothing {closing}", tmp_path).returncode == 2
+
+
+def test_an_exception_of_a_library_shows_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    class Odd(Exception):
+        pass
+
+    def fail() -> None:
+        raise Odd("something")
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(fail)
+
+    assert caught.value.code == 1
+    assert "unexpected Odd: something" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:

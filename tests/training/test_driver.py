@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from frostline.errors import ConfigError, TrainingError
+from frostline.files import held
 from frostline.tokens import Doc
 from frostline.training.driver import Ending, Policy
 from frostline.training.loop import StepResult
@@ -154,6 +155,18 @@ def test_the_best_model_stays_when_its_successor_can_not_be_written(tmp_path: Pa
         train_tiny(tmp_path, pipeline=DiskFull([0.5, 0.7]), policy=Policy(eval_frequency=5))
 
     assert load_file(tmp_path / "model-best" / "tagger.safetensors")["weight"].shape == (3, 64)
+
+
+def test_a_folder_that_another_training_writes_to_is_left_alone(tmp_path: Path) -> None:
+    train_tiny(tmp_path, policy=Policy(max_steps=2))
+    before = sorted(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+    with held(tmp_path), pytest.raises(TrainingError, match="Another training") as caught:
+        train_tiny(tmp_path, policy=Policy(max_steps=4))
+
+    assert caught.value.where == str(tmp_path)
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()) == before
+    train_tiny(tmp_path, policy=Policy(max_steps=4))
 
 
 def test_a_run_that_nothing_ends_is_refused(tmp_path: Path) -> None:

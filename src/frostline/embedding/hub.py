@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from frostline import files
 from frostline.digest import canonical_json
 from frostline.errors import ModelFileError
+from frostline.layers.tensor_files import save_tensors
 
 if TYPE_CHECKING:
     from frostline.embedding.encoder import Encoder
@@ -86,7 +86,7 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         _forget_last_call(encoder.tokenizer)
         encoder.tokenizer.save_pretrained(place)
         _drop_volatile(place / "tokenizer_config.json")
-        save_file(dict(sorted(weights.items())), place / WEIGHTS, metadata={"format": "pt"})
+        save_tensors(dict(sorted(weights.items())), place / WEIGHTS, metadata={"format": "pt"})
 
 
 def encoder_digest(model: Any, tokenizer: Any, precision: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from thinc.api import Model
 
 import frostline
@@ -26,6 +26,7 @@ from frostline.config import load_config
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.transformer import load_encoder
 from frostline.errors import ModelFileError
+from frostline.layers.tensor_files import save_tensors
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of
 
@@ -81,7 +82,7 @@ def _save_part(pipeline: Pipeline, name: str, model: Model, folder: Path) -> Non
         save_encoder(node.attrs["torch_module"], place)
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in _own_weights(pipeline, name).items()}
     if weights:
-        save_file(weights, folder / "weights.safetensors", metadata={"format": "pt"})
+        save_tensors(weights, folder / "weights.safetensors", metadata={"format": "pt"})
 
 
 def _own_weights(pipeline: Pipeline, name: str) -> dict[str, torch.Tensor]:

@@ -19,12 +19,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from frostline.digest import sha256_json
 from frostline.errors import TrainingError
 from frostline.files import new_file, remove_tree
 from frostline.layers.parameters import ParameterStore
+from frostline.layers.tensor_files import save_tensors
 from frostline.training.averages import Averages
 from frostline.training.loop import Position
 from frostline.training.optimizer import Optimizer
@@ -71,7 +72,7 @@ def digest_of_run(config: Mapping[str, Any], data: Mapping[str, str]) -> str:
 def save_best(folder: Path, store: ParameterStore, *, step: int) -> None:
     """Keep the weights that are in the store now as those of the best model, found at `step`."""
     with new_file(_best_file(folder, step)) as temporary:
-        save_file({group.name: group.values for group in store.trainable_groups}, temporary)
+        save_tensors({group.name: group.values for group in store.trainable_groups}, temporary)
 
 
 def save_checkpoint(folder: Path, learner: Learner, progress: Progress, *, digest: str) -> None:
@@ -81,7 +82,7 @@ def save_checkpoint(folder: Path, learner: Learner, progress: Progress, *, diges
     tensors |= {f"averages/{name}": tensor for name, tensor in learner.averages.state_dict().items()}
     metadata = {"format": FORMAT, "digest": digest, "progress": json.dumps(asdict(progress))}
     with new_file(folder / STATE_FILE) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        save_tensors(tensors, temporary, metadata=metadata)
     for file in folder.iterdir():
         if file.name != STATE_FILE and (progress.best_step is None or file != _best_file(folder, progress.best_step)):
             remove_tree(file)

@@ -18,7 +18,7 @@ from frostline.console import say
 from frostline.errors import ConfigError, TrainingError
 from frostline.evaluation.timing import Timing, bytes_on_disk, peak_gpu_mib, peak_memory_mib
 from frostline.evaluation.weights import HEADLINE_METRICS, weighted_score
-from frostline.files import remove_tree, write_json_atomic
+from frostline.files import held, remove_tree, write_json_atomic
 from frostline.tokens import Doc
 from frostline.training.averages import Averages, NoAverages
 from frostline.training.checkpoint import Learner, Progress, best_values, resume, save_best, save_checkpoint
@@ -97,7 +97,8 @@ def train(
         logger: watches beside the console, or is a console logger itself.
     Raises:
         ConfigError: nothing ever ends the run.
-        TrainingError: there is nothing to train on or to score, or a loss or gradient is not finite.
+        TrainingError: there is nothing to train on or to score, a loss or gradient is not finite, another training
+            writes to the same folder, or the disk refuses.
     Any exception, Ctrl-C too, leaves the last state as model-last and is raised again.
     """
     if not (recipe.max_epochs or policy.max_steps or policy.patience):
@@ -110,9 +111,21 @@ def train(
     learner = Learner(store=pipeline.parameters, optimizer=optimizer, averages=averages or NoAverages())
     run = _Run(pipeline=pipeline, dev_docs=dev_docs, learner=learner, policy=policy, place=place,
                logger=_watching(logger))  # fmt: skip
+    with held(place.output) as is_ours:
+        if not is_ours:
+            raise TrainingError(
+                "Another training writes to this folder.",
+                where=str(place.output),
+                fix="Wait until it has ended, or name another --output.",
+            )
+        return _carried_out(run, train_docs, recipe, total_steps)
+
+
+def _carried_out(run: _Run, train_docs: Docs, recipe: Recipe, total_steps: int | None) -> Outcome:
     resumed_from = run.begin()
-    plan = Plan(output=place.output, n_steps=total_steps, max_epochs=recipe.max_epochs, n_docs=len(train_docs),
-                n_parameters=learner.store.n_parameters, n_trainable=learner.store.n_trainable,
+    store = run.learner.store
+    plan = Plan(output=run.place.output, n_steps=total_steps, max_epochs=recipe.max_epochs, n_docs=len(train_docs),
+                n_parameters=store.n_parameters, n_trainable=store.n_trainable,
                 start_step=resumed_from or 0)  # fmt: skip
     run.logger.started(plan)
     try:

@@ -1,0 +1,22 @@
+"""Tensors to a safetensors file, with an error that a user can mend when the disk refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from frostline.errors import TrainingError
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write contiguous tensors; TrainingError when the file can't be written."""
+    try:
+        save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
+    except SafetensorError as error:  # an exception of its own, which is no OSError
+        raise TrainingError(
+            f"The weights can't be written: {error}", where=str(path), fix="Is the disk full, or the folder read-only?"
+        ) from error
