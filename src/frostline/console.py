@@ -37,7 +37,7 @@ def say(text: str) -> None:
     """Print a line of progress to standard error."""
     if not _quiet:
         _clear_live()
-        print(text, file=sys.stderr, flush=True)
+        _tell(f"{text}\n")
 
 
 def has_live_line() -> bool:
@@ -50,15 +50,24 @@ def live(text: str) -> None:
     global _live_shown
     if has_live_line():
         width = shutil.get_terminal_size().columns - 1
-        print(f"{CLEAR_LINE}{text[:width]}", end="", file=sys.stderr, flush=True)
+        _tell(f"{CLEAR_LINE}{text[:width]}")
         _live_shown = True
 
 
 def _clear_live() -> None:
     global _live_shown
     if _live_shown:
-        print(CLEAR_LINE, end="", file=sys.stderr)
+        _tell(CLEAR_LINE)
         _live_shown = False
+
+
+def _tell(text: str) -> None:
+    """Write to standard error; when its reader has gone, work goes on and what is said goes nowhere."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf8")  # noqa: SIM115  (open as long as the process lives)
 
 
 def out(text: str) -> None:

@@ -14,6 +14,7 @@ from frostline.config import registry
 from frostline.embedding.store import ActivationCache, open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
+from frostline.evaluation import weighted_score
 from frostline.files import remove_tree
 from frostline.layers.modes import Mode, mode_of
 from frostline.pipeline.evaluation import precision_of
@@ -56,7 +57,8 @@ def train(
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
     attach_stores(pipeline, training.get("activations") or {}, cache)
-    data = {"train": train_docs.digest, "dev": dev_docs.digest}
+    weighted_score({}, training["score_weights"])  # a misspelt metric shows here, not after the first epoch
+    data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, transformer in enumerate(transformers_of(pipeline)):
         data[f"encoder-{number}"] = transformer.ready.digest()
     try:

@@ -1,0 +1,66 @@
+"""Messages, exit codes, and what happens when nobody listens any more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from frostline import console
+from frostline.errors import ConfigError, FrostlineError, StepFailed
+
+
+def _raise(error: BaseException) -> Callable[[], None]:
+    def function() -> None:
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StepFailed("no"), 1),
+        (ConfigError("no"), 2),
+        (KeyboardInterrupt(), 130),
+        (RuntimeError("a fault of ours"), 1),
+        (OSError(28, "No space left on device", "/x"), 1),
+    ],
+)
+def test_every_error_ends_with_its_exit_code_and_without_a_traceback(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        console.run_command(_raise(error))
+
+    assert left.value.code == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_error_is_printed_as_what_where_and_fix(capsys: pytest.CaptureFixture[str]) -> None:
+    error = FrostlineError("It is wrong.", where="project.yml:3", fix="Mend it.")
+
+    console.report_error(error)
+
+    printed = capsys.readouterr().err
+    assert [part in printed for part in ("It is wrong.", "where: project.yml:3", "fix:   Mend it.")] == [True] * 3
+
+
+def test_work_goes_on_when_nobody_reads_its_progress_any_more() -> None:
+    program = (
+        "import sys\nfrom frostline import console\n"
+        "for number in range(20000):\n    console.say('progress ' * 20)\n"
+        "console.out('done')\n"
+    )
+
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stderr.read(1)
+        process.stderr.close()
+        assert process.stdout.read() == "done\n"
+        assert process.wait(timeout=60) == 0

@@ -1,0 +1,102 @@
+"""Durable writes: a reader sees the old content or the new one, whatever fails in between."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from frostline import files
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    files.write_text_atomic(tmp_path / "a" / "x", "old")
+
+    files.write_text_atomic(tmp_path / "a" / "x", "new")
+
+    assert content(tmp_path) == {"a/x": "new"}
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+def test_a_file_keeps_its_old_content_when_the_system_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (tmp_path / "x").write_text("old")
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_text_atomic(tmp_path / "x", "new")
+
+    assert content(tmp_path) == {"x": "old"}
+
+
+def test_json_is_written_the_same_whatever_the_order_of_its_keys(tmp_path: Path) -> None:
+    files.write_json_atomic(tmp_path / "a", {"b": 1, "a": "ü"})
+    files.write_json_atomic(tmp_path / "b", {"a": "ü", "b": 1})
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert "ü" in (tmp_path / "a").read_text(encoding="utf8")
+
+
+def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
+    (tmp_path / "d" / "old").mkdir(parents=True)
+
+    with files.new_directory(tmp_path / "d") as folder:
+        (folder / "x").write_text("new")
+
+    assert content(tmp_path) == {"d/x": "new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_directory_keeps_its_old_content_when_the_block_fails(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x").write_text("old")
+
+    with pytest.raises(RuntimeError, match="half way"), files.new_directory(tmp_path / "d") as folder:
+        (folder / "x").write_text("new")
+        raise RuntimeError("half way")
+
+    assert content(tmp_path) == {"d/x": "old"}
+
+
+def test_a_directory_keeps_its_old_content_when_the_last_rename_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x").write_text("old")
+    rename = os.replace
+
+    def refuse_the_new_one(source: Path, destination: Path) -> None:
+        if Path(destination) == tmp_path / "d" and (Path(source) / "x").read_text() == "new":
+            raise OSError(5, "Input/output error")
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", refuse_the_new_one)
+    with pytest.raises(OSError, match="Input/output"), files.new_directory(tmp_path / "d") as folder:
+        (folder / "x").write_text("new")
+
+    assert content(tmp_path) == {"d/x": "old"}
+
+
+def test_removing_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "x").write_text("here")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+
+    files.remove_tree(tmp_path / "link")
+
+    assert content(tmp_path) == {"kept/x": "here"}
+
+
+def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+    files.remove_tree(tmp_path / "nothing")
+
+    assert list(tmp_path.iterdir()) == []
