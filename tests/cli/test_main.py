@@ -205,7 +205,9 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
     assert "The folder that this was started in is gone." in done.stderr
 
 
-def test_user_code_is_imported_before_the_config_is_checked(config_file: Path, tmp_path: Path) -> None:
+def test_user_code_is_imported_before_the_config_is_checked(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = tmp_path / "mine.py"
     code.write_text(
         "from frostline.config import registry\n\n@registry.readers('mine.Reader.v1')\ndef read(*, path: str): ...\n"
@@ -213,6 +215,8 @@ def test_user_code_is_imported_before_the_config_is_checked(config_file: Path, t
     config_file.write_text(CONFIG.replace("frostline.Corpus.v1", "mine.Reader.v1"))
 
     run(["debug", "config", str(config_file), "--code", str(code), "--json"])
+
+    assert "mine.Reader.v1" in capsys.readouterr().out
 
 
 def test_convert_makes_a_corpus_and_says_how_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """Dropout that does not wait for its random numbers.
 
-On a CPU torch draws dropout masks one number at a time on one thread: a fifth of the time of a training step, and
-more where matrix products are fast. Here one draw from torch's generator seeds a NumPy bit generator that fills
+On a CPU torch draws dropout masks one number at a time on one thread: 13 % of the CPU time of a bf16
+training step of MiniLM on an AMD Zen 4. Here one draw from torch's generator seeds a NumPy bit generator that fills
 the whole mask, some fifteen times as fast, so the masks are still a function of torch's seed alone. On other
 devices torch's own dropout is used.
 """
