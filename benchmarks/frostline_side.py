@@ -74,6 +74,7 @@ def build(arguments: argparse.Namespace, folder: Path) -> tuple[Pipeline, Any]:
         "paths.dev": str(folder / "test"),
         "paths.transformer": str(arguments.model),
         "components.transformer.model.precision": arguments.precision,
+        "components.transformer.model.transformer_settings": {"attention_probs_dropout_prob": 0.0},  # as in project.yml
         "corpora.train.n_sentences": arguments.n_sentences,
         "corpora.dev.n_sentences": arguments.n_sentences,
         "system.threads": arguments.threads,

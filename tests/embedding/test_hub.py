@@ -12,7 +12,7 @@ from transformers import AutoModel
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import PieceTable
-from frostline.errors import ModelFileError
+from frostline.errors import ConfigError, ModelFileError
 from frostline.tokens import Doc
 from tests.embedding.tiny import FAMILIES, tiny_encoder
 
@@ -122,6 +122,15 @@ def test_settings_reach_the_model_and_the_tokenizer(tmp_path: Path) -> None:
     assert encoder.model.config.hidden_dropout_prob == 0.25
     assert encoder.model.embeddings.dropout.p == 0.25
     assert encoder.tokenizer.model_max_length == 17
+
+
+def test_a_setting_the_encoder_does_not_know_is_refused(tmp_path: Path) -> None:
+    save_encoder(tiny_encoder("roberta"), tmp_path / "a")
+
+    with pytest.raises(ConfigError, match="hidden_droput_prob") as caught:
+        Encoder.from_folder(tmp_path / "a", transformer_settings={"hidden_droput_prob": 0.25})
+
+    assert caught.value.fix == "Did you mean 'hidden_dropout_prob'?"
 
 
 def test_loading_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

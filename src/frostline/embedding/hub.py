@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from frostline import files
 from frostline.digest import canonical_json
-from frostline.errors import ModelFileError
+from frostline.errors import ConfigError, ModelFileError, did_you_mean
 from frostline.layers.tensor_files import save_tensors
 
 if TYPE_CHECKING:
@@ -41,13 +41,16 @@ def load_encoder_files(
         transformer_settings: take the place of the keys in config.json.
         tokenizer_settings: handed to the tokenizer.
     Raises:
+        ConfigError: the encoder knows no such setting.
         ModelFileError: a file is missing or can't be read, or weights are missing in it.
     """
     folder = Path(folder)
     _check_files(folder)
     with _quiet():
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True, **transformer_settings)
+            config, unknown = AutoConfig.from_pretrained(
+                folder, local_files_only=True, return_unused_kwargs=True, **transformer_settings
+            )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **tokenizer_settings)
             model, loading = AutoModel.from_pretrained(
                 folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
@@ -58,6 +61,14 @@ def load_encoder_files(
             raise ModelFileError(
                 f"The encoder in '{folder}' can't be loaded: {first_line}", where=str(folder), fix=_FETCH_AGAIN
             ) from error
+    if unknown:
+        key = min(unknown)
+        known = [name for name in _config_of(model) if not name.startswith("_")]
+        raise ConfigError(
+            f"transformer_settings has '{key}', which a {config.model_type} encoder does not know.",
+            where=str(folder / CONFIG),
+            fix=did_you_mean(key, known),
+        )
     missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if missing:
         raise ModelFileError(
