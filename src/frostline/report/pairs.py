@@ -108,11 +108,6 @@ def cost_of_detaching(sharing: Variant, detached: Variant, by_name: Mapping[str,
                 f"Its encoder did not learn: {shared} has the bytes of {frozen.name}, "
                 "although nothing in its config freezes it."
             )
-        beside = _difference(detached, frozen)
-        if beside is not None:
-            sentences.append(
-                f"Beside {frozen.name}, which means to leave it alone, that makes {points(beside)} points."
-            )
     sentences.append("The variant is a control: the fault is there on purpose.")
     tone = BAD if difference < 0 else NEUTRAL
     return Finding(
