@@ -130,6 +130,13 @@ class Ledger:
             return Record(body=body, context=meta.get("context", {}), knows_env=False)
         return Record(body=body)
 
+    def has_seen(self, path: PurePosixPath, md5: str) -> bool:
+        """Whether the record of any step says that `path` held this."""
+        bodies = [*self.lock.get("stages", {}).values()]
+        bodies += [local["body"] for local in self.state.get("steps", {}).values() if "body" in local]
+        entries = [entry for body in bodies for entry in body.get("outs", ())]
+        return any(entry.get("path") == str(path) and str(entry.get("md5")) == md5 for entry in entries)
+
     def _meta_of(self, name: str) -> dict[str, Any]:
         """Our part of `meta` in dvc.yaml: read only where local state has nothing to say."""
         if self.meta is None:

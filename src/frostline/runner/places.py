@@ -56,6 +56,16 @@ class Places:
         return self.local / "running"
 
     @property
+    def begun(self) -> Path:
+        """One file for each path that a step was to write and has not been recorded for."""
+        return self.local / "begun"
+
+    @property
+    def asides(self) -> Path:
+        """What was in the way of outputs and was no step's. Users' own: nothing of ours removes it."""
+        return self.local / "aside"
+
+    @property
     def records(self) -> Path:
         """One line of JSON for each run of a step."""
         return self.local / "records.jsonl"

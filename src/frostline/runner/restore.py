@@ -7,7 +7,7 @@ or that came with a pull, no context is known, and it counts as it stands.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -61,14 +61,19 @@ class Restorer:
     def _dressed(self, body: Body) -> Body:
         return {key: body[key] for key in ("cmd", "deps", "params", "outs") if key in body}
 
-    def bring(self, step: Step, body: Body) -> None:
-        """Put a result's outputs in place. Raises StoreError."""
+    def bring(self, step: Step, body: Body, spare: Callable[[PurePosixPath], None]) -> None:
+        """Put a result's outputs in place. Raises StoreError.
+
+        Args:
+            spare: called with each path before what lies there is overwritten.
+        """
         wanted = {str(path) for path in step.all_outputs}
         for entry in body.get("outs", ()):
             if entry["path"] not in wanted:
                 continue
             seen = self.hasher.digest(entry["path"])
             if seen is None or seen.md5 != entry["md5"]:
+                spare(PurePosixPath(entry["path"]))
                 self.store.place(str(entry["md5"]), entry["path"], is_exec=bool(entry.get("isexec")))
                 self.hasher.forget(entry["path"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from frostline.errors import StepFailed, nearest
-from frostline.files import remove_tree
 from frostline.runner import dvcfile, gitfiles
 from frostline.runner.executors.base import Executor, Job, Outcome, Running
 from frostline.runner.hashing import Digest
@@ -67,6 +67,7 @@ class Runner:
         self.places = session.places
         self.locks = Locks(self.places.tmp, say, idle=session.under_dvc)
         self.restorer: Restorer = session.restorer
+        self.clearing = session.clearing(say)
         self.commit = gitfiles.current_commit(session.root)
         self.machine = machine()
 
@@ -101,6 +102,7 @@ class Runner:
             force = name in self.options.forced
             decision = decide(self.session.graph, step, self.session.facts(), {}, force=force)
             if decision.action is Action.SKIP:
+                self.clearing.release(step.all_outputs)
                 locks.close()
                 return decision
             if decision.action is Action.RESTORE:
@@ -114,7 +116,8 @@ class Runner:
 
     def _restore(self, step: Step, decision: Decision) -> None:
         assert decision.body is not None
-        self.restorer.bring(step, decision.body)
+        self.restorer.bring(step, decision.body, self.clearing.spare)
+        self.clearing.release(step.all_outputs)
         self._record(step, decision.body)
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack) -> Work:
@@ -123,6 +126,7 @@ class Runner:
             raise missing_dep(self.session, step, missing[0])
         deps = {path: self.session.digest(path) for path in step.deps}
         self._clear_outputs(step)
+        self._note_begin(step)
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         return Work(
             step=step,
@@ -140,19 +144,31 @@ class Runner:
     def _clear_outputs(self, step: Step) -> None:
         """Take outputs away before a command makes them anew, so that nothing is written through a link.
 
-        A step that works in place, and any step of a file in weasel's vocabulary, finds its outputs as they are,
-        links into the store replaced by files.
+        A step that works in place finds its outputs as they are, links into the store replaced by files.
         """
-        keep = step.keeps_outputs or self.session.spec.weasel_only or step.name in self.session.graph.overlapping
         for path in step.all_outputs:
             full = self.session.root / path
-            if keep:
+            if self._works_in_place(step):
                 if not step.keeps_outputs and full.exists():
                     replace_links([full])
             else:
-                remove_tree(full)
+                self.clearing.clear(path)
             full.parent.mkdir(parents=True, exist_ok=True)
             self.session.hasher.forget(str(path))
+
+    def _works_in_place(self, step: Step) -> bool:
+        """Whether a step's outputs are left where they are; any step's are, in a file of weasel's vocabulary."""
+        return step.keeps_outputs or self.session.spec.weasel_only or step.name in self.session.graph.overlapping
+
+    def _note_begin(self, step: Step) -> None:
+        """Note what the step will have made if this process is killed; a checkpoint of another's stays another's."""
+        fresh = [path for path in step.checkpoint if not os.path.lexists(self.session.root / path)]
+        left = [path for path in step.checkpoint if self.clearing.is_leftover(path)]
+        self.clearing.begin([*self._cleared(step), *fresh, *left])
+
+    def _cleared(self, step: Step) -> tuple[PurePosixPath, ...]:
+        """The outputs that are the step's alone, as they were taken away before it began."""
+        return () if self._works_in_place(step) else step.all_outputs
 
     def again(self, work: Work) -> bool:
         """Start a failed step's next try, if it has one left."""
@@ -178,10 +194,13 @@ class Runner:
             body = self._body(step, work)
             if step.name in self.session.ledger.managed:
                 self.restorer.keep(step, body, self.session.contexts.of(step))
+            self.clearing.release(self._cleared(step))  # before the record: what is edited after it is the user's
             self._record(step, body)
             for path in step.checkpoint:
-                remove_tree(self.session.root / path)
+                self.clearing.clear(path)
+            self.clearing.release(step.checkpoint)
         except StepFailed:
+            self.clearing.leave([*self._cleared(step), *step.checkpoint])
             self._write_record(work, "failed")
             raise
         finally:
@@ -237,6 +256,7 @@ class Runner:
         self.executor.end()
         for work in works:
             with contextlib.suppress(OSError):
+                self.clearing.leave([*self._cleared(work.step), *work.step.checkpoint])
                 self._write_record(work, "interrupted")
             work.locks.close()
 

@@ -6,10 +6,10 @@ Reading only, but for the stat cache. What acts on a project is run.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frostline.runner.context import Contexts
 from frostline.runner.expand import Project, expand
@@ -20,6 +20,9 @@ from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
 from frostline.runner.places import Places
 from frostline.runner.plan import Decision, Facts, make_plan
 from frostline.runner.spec import Step
+
+if TYPE_CHECKING:
+    from frostline.runner.clearing import Clearing
 
 
 class Session:
@@ -81,6 +84,12 @@ class Session:
         from frostline.runner.restore import Restorer
 
         return Restorer(self.root, self.places, self.hasher)
+
+    def clearing(self, say: Callable[[str], None]) -> Clearing:
+        """What makes way for outputs."""
+        from frostline.runner.clearing import Clearing
+
+        return Clearing(self.places, self.ledger, self.hasher, self.restorer.store, say)
 
     def digest(self, path: PurePosixPath) -> Digest | None:
         """Today's digest of a path."""

@@ -13,6 +13,11 @@ def prepare(root: Path, spec: Spec) -> bool:
     """Make what is missing; whether `.dvc/` was made."""
     for folder in spec.directories:
         (root / folder).mkdir(parents=True, exist_ok=True)
+    return prepare_dvc(root)
+
+
+def prepare_dvc(root: Path) -> bool:
+    """Make `.dvc/`, ignored by git where it is local; whether it was made."""
     dvc = root / ".dvc"
     made = not dvc.is_dir()
     if made:

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from frostline.digest import md5_bytes
@@ -34,6 +34,7 @@ def fetch_assets(
     mirror: str | None,
     say: Callable[[str], None],
     file_name: str = "project.yml",
+    spare: Callable[[PurePosixPath], None] = lambda path: None,
 ) -> None:
     """Bring every asset that is not here with the right checksum.
 
@@ -43,13 +44,14 @@ def fetch_assets(
         mirror: a folder or url laid out as `<host>/<path>`, tried first; None for none.
         say: takes lines of progress.
         file_name: of the project file, for messages.
+        spare: called with an asset's path before what lies there is replaced.
     Raises:
         ChecksumError: an asset's bytes are not the declared ones, whatever source was tried.
         AssetError: an asset could not be had. All assets are tried before an error is raised.
     """
     faults: list[AssetError] = []
     n_there = 0
-    with _bringer(root, mirror, say, file_name) as bringer:
+    with _bringer(root, mirror, say, file_name, spare) as bringer:
         for asset in assets:
             try:
                 n_there += bringer.bring(asset)
@@ -65,8 +67,10 @@ def fetch_assets(
 
 
 @contextmanager
-def _bringer(root: Path, mirror: str | None, say: Callable[[str], None], file_name: str) -> Iterator[_Bringer]:
-    bringer = _Bringer(root, mirror, say, file_name)
+def _bringer(
+    root: Path, mirror: str | None, say: Callable[[str], None], file_name: str, spare: Callable[[PurePosixPath], None]
+) -> Iterator[_Bringer]:
+    bringer = _Bringer(root, mirror, say, file_name, spare)
     try:
         yield bringer
     finally:
@@ -76,11 +80,19 @@ def _bringer(root: Path, mirror: str | None, say: Callable[[str], None], file_na
 class _Bringer:
     """One call of fetch_assets: connections and wheels are shared by its assets."""
 
-    def __init__(self, root: Path, mirror: str | None, say: Callable[[str], None], file_name: str) -> None:
+    def __init__(
+        self,
+        root: Path,
+        mirror: str | None,
+        say: Callable[[str], None],
+        file_name: str,
+        spare: Callable[[PurePosixPath], None],
+    ) -> None:
         self.root = root
         self.mirror = mirror
         self.say = say
         self.file_name = file_name
+        self.spare = spare
         self.wheels = Wheels(say)
         self._downloader: Downloader | None = None
 
@@ -168,6 +180,7 @@ class _Bringer:
             part.unlink()
             raise ChecksumError(f"{source.url}: {mismatch}")
         _flush(part)
+        self.spare(asset.dest)
         os.replace(part, dest)  # noqa: PTH105
         for leftover in dest.parent.glob(f".{glob.escape(dest.name)}.*.part"):  # of sources that broke off
             leftover.unlink()

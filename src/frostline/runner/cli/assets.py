@@ -37,7 +37,13 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     if values.check:
         check_assets(assets, session.root)
     else:
-        fetch_assets(assets, session.root, mirror=session.environ.get(MIRROR) or None, say=say)
+        fetch_assets(
+            assets,
+            session.root,
+            mirror=session.environ.get(MIRROR) or None,
+            say=say,
+            spare=session.clearing(say).spare,
+        )
     out(f"{count(len(assets), 'asset')} in place")
 
 

@@ -1,4 +1,4 @@
-"""Put the outputs that are on record back in place, from the store. What differs is overwritten."""
+"""Put the outputs that are on record back in place, from the store. What differs and no step made is moved aside."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Bring back each recorded result that the store holds."""
     session = open_session(values, rest)
     names = session.select(values.names, only=True).order if values.names else tuple(session.graph.steps)
+    clearing = session.clearing(say)
     brought, lost = [], []
     for name in names:
         record = session.ledger.record(name) if name in session.ledger.managed else None
@@ -36,7 +37,8 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         with Locks(session.places.tmp, say, idle=session.under_dvc).paths(
             f"project checkout {name}", read=(), write=paths
         ):
-            session.restorer.bring(step, record.body)
+            session.restorer.bring(step, record.body, clearing.spare)
+            clearing.release(step.all_outputs)
         brought.append(name)
     session.hasher.save()
     for name in lost:

@@ -1,11 +1,13 @@
-"""Remove the outputs of steps. The ledger and the store keep them: the next run restores what is still right."""
+"""Remove the outputs of steps. The ledger and the store keep them: the next run restores what is still right.
+
+What was edited since, or put there by hand, is moved aside.
+"""
 
 from __future__ import annotations
 
 import argparse
 
 from frostline.console import out, say
-from frostline.files import remove_tree
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.locks import Locks
 
@@ -22,6 +24,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     session = open_session(values, rest)
     names = session.select(values.names, only=True).order if values.names else tuple(session.graph.steps)
     locks = Locks(session.places.tmp, say, idle=session.under_dvc or values.dry)
+    clearing = session.clearing(say)
     for name in names:
         step = session.graph.steps[name]
         if session.ledger.record(name) is None or name not in session.ledger.managed:
@@ -33,4 +36,4 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
             for path in paths:
                 out(str(path))
                 if not values.dry:
-                    remove_tree(session.root / path)
+                    clearing.clear(path)
