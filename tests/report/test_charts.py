@@ -44,7 +44,10 @@ def test_nothing_to_draw_draws_nothing() -> None:
 
 
 def test_one_evaluation_is_enough_for_a_chart() -> None:
-    ElementTree.fromstring(chart(Series(name="a", colour=0, points=((10.0, 50.0),))))
+    root = ElementTree.fromstring(chart(Series(name="a", colour=0, points=((10.0, 50.0),))))
+
+    assert [line.get("points") for line in root.findall("polyline")] == ["586.3,157.0"]  # at the right, half way up
+    assert [text.text for text in root.findall("text") if text.get("class", "").startswith("name")] == ["a"]
 
 
 def test_labels_of_crowded_lines_stay_apart() -> None:
@@ -70,4 +73,6 @@ def test_coinciding_lines_are_dashed_in_turn_and_labelled_together() -> None:
 
 
 def test_names_are_escaped() -> None:
-    ElementTree.fromstring(chart(Series(name="<&>", colour=0, points=((0.0, 1.0), (1.0, 2.0)))))
+    root = ElementTree.fromstring(chart(Series(name="<&>", colour=0, points=((0.0, 1.0), (1.0, 2.0)))))
+
+    assert [text.text for text in root.findall("text") if text.get("class", "").startswith("name")] == ["<&>"]

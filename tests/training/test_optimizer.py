@@ -83,7 +83,9 @@ def test_a_rate_for_an_unknown_component_names_the_nearest() -> None:
 def test_a_rate_for_a_frozen_component_is_no_fault() -> None:
     store = ParameterStore.gather([("transformer", network().requires_grad_(False)), ("tagger", network(1))])
 
-    build_adam(learn_rate=0.01, rates={"transformer": 0.1}).step(store, step=0)
+    done = build_adam(learn_rate=0.01, rates={"transformer": 0.1}).step(store, step=0)
+
+    assert done.learn_rates == {"tagger": 0.01}
 
 
 def test_what_is_frozen_does_not_move_by_a_bit() -> None:
