@@ -150,3 +150,34 @@ def test_the_reference_has_a_line_for_every_key() -> None:
     keys += (*parse.RESOURCES, *parse.WEASEL_ASSET, *parse.OUR_ASSET)
 
     assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_a_narrowed_matrix_is_shown_run_and_leaves_the_records_of_the_other_cells(playground: Playground) -> None:
+    playground.write(
+        {
+            "project.yml": """
+vars: {variants: [a, b]}
+workflows: {all: [make]}
+commands:
+  - name: make-${matrix.variant}
+    matrix:
+      variant: ${vars.variants}
+      include: [{variant: a, word: ""}, {variant: b, word: copy.py}]
+    script: ["python copy.py copy.py ${matrix.word} ${matrix.variant}.txt"]
+    deps: [copy.py]
+    outputs: ["${matrix.variant}.txt"]
+"""
+        }
+    )
+    playground.project("run", "all")
+    ledger = playground.read("dvc.yaml"), playground.read("dvc.lock")
+    narrow = ("--set", 'vars.variants=["b"]')
+
+    (step,) = yaml.safe_load(playground.project("render", *narrow))["steps"]
+    assert (step["name"], step["matrix"]) == ("make-b", {"variant": "b", "word": "copy.py"})
+    assert playground.project("run", "all", *narrow) == "1 step is up to date: nothing to run\n"
+    playground.project("run", "all", "--force", *narrow)
+
+    assert playground.calls() == ["a.txt", "b.txt", "b.txt"]
+    assert playground.actions() == {"make-a": "skip", "make-b": "skip"}
+    assert (playground.read("dvc.yaml"), playground.read("dvc.lock")) == ledger

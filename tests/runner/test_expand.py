@@ -58,6 +58,63 @@ def test_a_cell_that_matches_nothing_is_one_fault_and_not_one_for_each_use(make_
     assert caught.value.fix == "Give it one to make it a cell of its own, or mend variant so that it matches."
 
 
+@pytest.mark.parametrize("profile", [None, "full", "narrow"])
+def test_a_matrix_can_be_narrowed_and_what_was_for_other_cells_falls_away(
+    make_spec: Callable[..., Project], profile: str | None
+) -> None:
+    text = MATRIX.replace("[frozen, unfrozen]", "${vars.variants}").replace(
+        "vars: {", "vars: {variants: [frozen, unfrozen], "
+    )
+    text = text.replace("  full:", "  narrow: {size: big, variants: [unfrozen]}\n  full:")
+
+    narrowed = make_spec(text, profile=profile, overrides=None if profile == "narrow" else {"variants": ["unfrozen"]})
+
+    assert names(narrowed) == ["train-unfrozen-0"]
+
+
+def test_a_slip_in_include_is_a_fault_however_narrow_the_matrix_is(make_spec: Callable[..., Project]) -> None:
+    text = MATRIX.replace("{variant: frozen, extra", "{variant: thawed, extra").replace("${matrix.extra}", "")
+
+    with pytest.raises(ProjectFileError, match="no value for the axis 'seed'"):
+        make_spec(text, overrides={"seeds": [7]})
+
+
+def test_an_entry_for_a_cell_of_another_profile_is_no_slip(make_spec: Callable[..., Project]) -> None:
+    text = MATRIX.replace("{variant: frozen, extra", "{seed: 1, more: x}\n        - {variant: frozen, extra")
+
+    assert names(make_spec(text)) == ["train-frozen-0", "train-unfrozen-0"]
+    assert names(make_spec(text, profile="full")) == ["train-frozen-0", "train-frozen-1", "train-unfrozen-0"]
+    with pytest.raises(ProjectFileError, match="no value for the axis 'variant'"):
+        make_spec(text.replace("seeds: [0, 1]", "seeds: [0, 2]"))
+
+
+def test_a_cell_of_its_own_stays_and_an_addition_to_a_cell_makes_none(make_spec: Callable[..., Project]) -> None:
+    own, addition = "{variant: linear, seed: 5, extra: own}", "{variant: frozen, seed: 1, extra: --long}"
+    text = MATRIX.replace(
+        "{variant: frozen, extra: --cache}",
+        f"{{variant: frozen, extra: --cache}}\n        - {own}\n        - {addition}",
+    )
+
+    narrowed = make_spec(text, profile="full", overrides={"seeds": [0]})
+
+    assert names(narrowed) == ["train-frozen-0", "train-unfrozen-0", "train-linear-5"]
+    assert narrowed.steps[0].script == ("train frozen 0.001 true big --cache",)
+    assert make_spec(text, profile="full").steps[1].script == ("train frozen 0.001 true big --long",)
+
+
+def test_a_cell_that_no_entry_gives_a_value_is_named(make_spec: Callable[..., Project]) -> None:
+    text = MATRIX.replace("[frozen, unfrozen]", "${vars.variants}").replace(
+        "vars: {", "vars: {variants: [frozen, unfrozen], "
+    )
+
+    with pytest.raises(ProjectFileError) as caught:
+        make_spec(text, overrides={"variants": ["frozn"]})
+
+    assert caught.value.message == "The cell variant: frozn, seed: 0 has no 'extra'."
+    assert caught.value.where is not None and caught.value.where.startswith("project.yml:16:")
+    assert caught.value.fix is not None and "'include' gives it to other cells only" in caught.value.fix
+
+
 def test_values_keep_their_form_in_a_command(make_spec: Callable[..., Project]) -> None:
     frozen, unfrozen = make_spec(MATRIX).steps
 

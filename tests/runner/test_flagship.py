@@ -17,8 +17,8 @@ VARIANTS = (
 )  # fmt: skip
 
 
-def flagship(profile: str | None = None) -> Project:
-    return expand(read_spec(REPOSITORY / "project.yml"), profile=profile)
+def flagship(profile: str | None = None, **overrides: object) -> Project:
+    return expand(read_spec(REPOSITORY / "project.yml"), profile=profile, overrides=overrides)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,18 @@ def test_each_profile_has_its_steps_and_they_can_run_in_parallel(profile: str, b
     refuse_overlaps(project, graph, order)
 
     assert list(order) == [*before, *(f"train-{c}" for c in cells), *(f"evaluate-{c}" for c in cells), "select"]
+
+
+@pytest.mark.parametrize("profile", ["sample", "ewt", "ewt-seeds"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_one_variant_can_be_run_alone(profile: str, variant: str) -> None:
+    narrowed = flagship(profile, variants=[variant], seeds=[3])
+
+    cells = [step for step in narrowed.steps if step.cell]
+    assert [step.name for step in cells] == [f"train-{variant}-3", f"evaluate-{variant}-3"]
+    whole = next(step for step in flagship(profile).steps if step.name == f"train-{variant}-0")
+    assert cells[0].script[0].replace("-3 ", "-0 ").replace("seed 3", "seed 0") == whole.script[0]
+    assert cells[0].deps == whole.deps
 
 
 def test_sample_is_the_default_profile() -> None:

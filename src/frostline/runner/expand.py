@@ -76,7 +76,7 @@ def expand(
     for name in overrides or {}:
         if name not in variables:
             raise UsageError(f"There is no variable '{name}' in {spec.file_name}.", fix=did_you_mean(name, variables))
-    expander = _Expander(spec, chosen, {**variables, **(overrides or {})}, environ or {})
+    expander = _Expander(spec, chosen, overrides or {}, environ or {})
     chosen_commands = [command for command in spec.commands if not command.profiles or chosen in command.profiles]
     steps = [step for command in chosen_commands for step in expander.command(command)]
     assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
@@ -141,27 +141,42 @@ def _matches(path: PurePosixPath, pattern: PurePosixPath) -> bool:
 class _Expander:
     """One expansion: the scope of the whole file, and the faults so far."""
 
-    def __init__(self, spec: Spec, profile: str, variables: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    def __init__(self, spec: Spec, profile: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         self.spec = spec
         self.profile = profile
-        self.variables = variables
+        self.overrides = overrides
+        self.variables = {**spec.vars, **spec.profiles.get(profile, {}), **overrides}
         self.environ = environ
         self.faults = Faults(spec.file_name)
         self.moved = {name for values in spec.profiles.values() for name in values}  # vars that profiles change
         self.used_by_assets: set[str] = set()
 
-    def scope(self, cell: Cell | None = None, env: Iterable[str] = ()) -> Scope:
+    def scope(self, cell: Cell | None = None, env: Iterable[str] = (), included: Iterable[str] = ()) -> Scope:
         names = {**{name: name for name in env}, **self.spec.env}
-        return Scope(self.faults, variables=self.variables, env=names, profile=self.profile, cell=cell)
+        return Scope(
+            self.faults, variables=self.variables, env=names, profile=self.profile, cell=cell, included=included
+        )
+
+    def _declared_scope(self, profile: str) -> Scope:
+        """What the file says for a profile, whatever the command line says; its faults are told elsewhere."""
+        variables = {**self.spec.vars, **self.spec.profiles.get(profile, {})}
+        return Scope(Faults(self.spec.file_name), variables=variables, env=self.spec.env, profile=profile)
 
     def command(self, command: CommandSpec) -> list[Step]:
         """The steps of a command: one, or one for each cell."""
         if command.matrix is None:
             return [self._step(command, None)]
-        return [self._step(command, cell) for cell in cells(command.matrix, self.scope())]
+        own = self._declared_scope(self.profile) if self.overrides else None
+        others = (
+            self._declared_scope(profile)
+            for profile in self.spec.profiles
+            if profile != self.profile and (not command.profiles or profile in command.profiles)
+        )
+        return [self._step(command, cell) for cell in cells(command.matrix, self.scope(), own=own, others=[*others])]
 
     def _step(self, command: CommandSpec, cell: Cell | None) -> Step:
-        scope = self.scope(cell, command.env_names)
+        included = {key for entry in command.matrix.include for key in entry} if command.matrix else ()
+        scope = self.scope(cell, command.env_names, included)
         name = scope.text(command.name, command.name.place)
         if cell is not None and "${matrix." not in command.name:
             name = "-".join([name, *(as_text(cell[axis]) for axis in command.matrix.axes if axis in cell)])  # type: ignore[union-attr]
@@ -254,7 +269,7 @@ class _Expander:
     ) -> tuple[PurePosixPath, ...]:
         found: dict[PurePosixPath, None] = {}
         for text in texts:
-            inner = self.scope(scope.cell, scope.env)
+            inner = self.scope(scope.cell, scope.env, scope.included)
             paths = self._paths((text,), inner)
             scope.used |= inner.used
             self._check_output(text, paths, inner, carries_profile=carries_profile)

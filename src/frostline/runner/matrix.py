@@ -1,13 +1,15 @@
 """The cells of a matrix. Pure.
 
 The product of the axes, the first one slowest; `exclude` takes cells away; an entry of `include` adds its further
-keys to the cells it matches, or is a cell of its own when it matches none.
+keys to the cells it matches, or is a cell of its own when it matches none. One whose cells are only gone because the
+command line, or this profile, has narrowed an axis falls away with them.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from frostline.runner.faults import kind_of
@@ -17,35 +19,65 @@ from frostline.runner.spec import Matrix, Place
 Cell = dict[str, Any]
 
 
-def cells(matrix: Matrix, scope: Scope) -> list[Cell]:
-    """All cells, in order. What is wrong with them is noted in the scope's faults."""
+def cells(matrix: Matrix, scope: Scope, *, own: Scope | None = None, others: Iterable[Scope] = ()) -> list[Cell]:
+    """All cells, in order. What is wrong with them is noted in the scope's faults.
+
+    Args:
+        own: the scope without the command line's values; None: it gave none.
+        others: the scopes of the other profiles that have the command.
+    """
+    base_of = functools.cache(lambda scope: _product(matrix, scope))
+    base = base_of(scope)
+    found = [dict(cell) for cell in base]
+
+    def has_cells(raw: Mapping[str, Any], scope: Scope) -> bool:
+        return bool(_picked(_filled_entry(raw, matrix, scope), matrix, base_of(scope)))
+
+    for raw in matrix.include:
+        entry = _filled_entry(raw, matrix, scope)
+        picked = _picked(entry, matrix, base)
+        for index in picked:
+            found[index] |= {key: value for key, value in entry.items() if key not in matrix.axes}
+        if picked or (own is not None and has_cells(raw, own)):
+            continue  # an addition to cells, be they here or narrowed away
+        missing = [name for name in matrix.axes if name not in entry]
+        if not missing:
+            found.append(dict(entry))
+        elif not any(has_cells(raw, other) for other in others):
+            _note_slip(raw, missing[0], matrix, scope)
+    return found
+
+
+def _product(matrix: Matrix, scope: Scope) -> list[Cell]:
+    """The cells before `include`."""
     axes = {name: _values(name, value, matrix.place, scope) for name, value in matrix.axes.items()}
-    found: list[Cell] = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     if not axes:
-        found = []
+        return []
+    found: list[Cell] = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     for entry in matrix.exclude:
         _check_axes(entry, matrix, scope)
         found = [cell for cell in found if not _matches(cell, entry)]
-    base = [dict(cell) for cell in found]
-    for raw in matrix.include:
-        entry = {key: _filled(value, getattr(raw, "place", matrix.place), scope) for key, value in raw.items()}
-        on_axes = {key: entry[key] for key in entry if key in axes}
-        picked = [index for index, cell in enumerate(base) if on_axes and _matches(cell, on_axes)]
-        for index in picked:
-            found[index] |= {key: value for key, value in entry.items() if key not in axes}
-        if not picked:
-            missing = [name for name in axes if name not in entry]
-            if missing:
-                place = getattr(raw, "place", matrix.place)
-                scope.faults.add(
-                    place,
-                    f"This cell has no value for the axis '{missing[0]}' and matches no other cell.",
-                    f"Give it one to make it a cell of its own, or mend {' and '.join(on_axes) or 'the axes'} "
-                    "so that it matches.",
-                )
-                continue  # the names in the command would all be faults too
-            found.append(dict(entry))
     return found
+
+
+def _picked(entry: Cell, matrix: Matrix, base: list[Cell]) -> list[int]:
+    """The places in `base` of the cells that an entry of `include` matches by the axes it names."""
+    on_axes = {key: value for key, value in entry.items() if key in matrix.axes}
+    return [index for index, cell in enumerate(base) if on_axes and _matches(cell, on_axes)]
+
+
+def _note_slip(raw: Mapping[str, Any], missing: str, matrix: Matrix, scope: Scope) -> None:
+    named = " and ".join(key for key in raw if key in matrix.axes) or "the axes"
+    scope.faults.add(
+        getattr(raw, "place", matrix.place),
+        f"This cell has no value for the axis '{missing}' and matches no other cell.",
+        f"Give it one to make it a cell of its own, or mend {named} so that it matches.",
+    )
+
+
+def _filled_entry(raw: Mapping[str, Any], matrix: Matrix, scope: Scope) -> Cell:
+    place = getattr(raw, "place", matrix.place)
+    return {key: _filled(value, place, scope) for key, value in raw.items()}
 
 
 def _filled(value: Any, place: Place, scope: Scope) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from frostline.runner.faults import Faults
@@ -30,6 +30,7 @@ class Scope:
         env: name in `${env.NAME}` -> environment variable.
         profile: the selected profile's name.
         cell: axis -> value, of the matrix cell that is filled in.
+        included: the keys that entries of the matrix's `include` give to cells, this one or others.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Scope:
         env: Mapping[str, str],
         profile: str,
         cell: dict[str, Any] | None = None,
+        included: Iterable[str] = (),
     ) -> None:
         self.faults = faults
         self.variables = variables
         self.env = env
         self.profile = profile
         self.cell = cell
+        self.included = included
         self.used: dict[str, str] = {}  # variable -> its value as text
         self.uses_profile = False
 
@@ -113,6 +116,13 @@ class Scope:
     def _axis(self, axis: str, place: Place, *, depth: int, raw: bool) -> Any:
         if self.cell is None:
             self.faults.add(place, f"'${{matrix.{axis}}}' stands in a command without a matrix.")
+        elif axis not in self.cell and axis in self.included:
+            shown = ", ".join(f"{key}: {as_text(value)}" for key, value in self.cell.items())
+            self.faults.add(
+                place,
+                f"The cell {shown} has no '{axis}'.",
+                "'include' gives it to other cells only: is a value misspelt, or an entry missing?",
+            )
         elif axis not in self.cell:
             self.faults.unknown(place, "axis of the matrix", axis, self.cell)
         else:

@@ -25,7 +25,7 @@ from frostline.runner.locks import Locks
 from frostline.runner.plan import Action, Decision, decide
 from frostline.runner.records import append_record, machine
 from frostline.runner.restore import Restorer
-from frostline.runner.session import Session, expressible
+from frostline.runner.session import Session
 from frostline.runner.spec import Step
 from frostline.runner.store import replace_links
 
@@ -81,7 +81,7 @@ class Runner:
         ledger.state["tracked"] = sorted(now)
         ledger.state["report_due"] = True
         ledger.write_state()
-        ledger.managed = expressible(self.session.graph) - now
+        ledger.managed = self.session.expressible - now
 
     def begin(self, name: str) -> Work | Decision:
         """Start a step; or, where it need not run after all, restore or skip it, and give that decision."""
@@ -267,7 +267,7 @@ class Runner:
             return
         with self.locks.ledger():
             self.session.ledger.reload()
-            changed = dvcfile.sync(self.places, self.session.project.steps, self.session.ledger)
+            changed = dvcfile.sync(self.places, self.session.known_steps, self.session.ledger)
         if changed:
             managed = [step for step in self.session.project.steps if step.name in self.session.ledger.managed]
             recorded = [step for step in managed if self.session.ledger.record(step.name) is not None]

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from frostline.errors import ProjectFileError
 from frostline.runner.context import Contexts
 from frostline.runner.expand import Project, expand
 from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
@@ -60,6 +61,32 @@ class Session:
         return "DVC_STAGE" in self.environ and Path(self.environ.get("DVC_ROOT", "")).resolve() == self.root.resolve()
 
     @cached_property
+    def declared(self) -> tuple[Step, ...]:
+        """The steps that the file has without the command line's values; a narrowed matrix has fewer."""
+        if not self.project.overrides:
+            return self.project.steps
+        try:
+            return expand(self.spec, profile=self.project.profile, environ=self.environ).steps
+        except ProjectFileError:  # it is whole with those values only
+            return ()
+
+    @property
+    def known_steps(self) -> tuple[Step, ...]:
+        """The steps whose records are kept: today's, and those that the command line has left out."""
+        here, declared = self.graph.steps, self.declared
+        names = {step.name for step in declared}
+        kept = [here.get(step.name, step) for step in declared]
+        return (*kept, *(step for step in self.project.steps if step.name not in names))
+
+    @cached_property
+    def expressible(self) -> frozenset[str]:
+        """The known steps that DVC can express."""
+        if not self.project.overrides:
+            return expressible(self.graph)
+        left_out = expressible(build_graph(self.declared)) - self.graph.steps.keys()
+        return expressible(self.graph) | left_out
+
+    @cached_property
     def hasher(self) -> Hasher:
         """Today's digests."""
         return Hasher(self.root, self.places.local if self.places.dvc.is_dir() else None)
@@ -69,7 +96,7 @@ class Session:
         """The records."""
         ledger = Ledger(self.places, frozenset())
         tracked = ledger.state.get("tracked", [])
-        ledger.managed = frozenset(name for name in expressible(self.graph) if name not in tracked)
+        ledger.managed = self.expressible.difference(tracked)
         return ledger
 
     @cached_property

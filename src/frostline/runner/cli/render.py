@@ -37,6 +37,7 @@ def as_plain(step: Step) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "name": step.name,
         "help": step.help,
+        "matrix": dict(step.cell),
         "script": list(step.script),
         "deps": [str(path) for path in step.deps],
         "outputs": [str(path) for path in step.outputs],

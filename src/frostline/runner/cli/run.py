@@ -94,12 +94,12 @@ def _mend_dvc_yaml(session: Session) -> None:
         return
     from frostline.runner import dvcfile
 
-    if not dvcfile.is_current(session.places, session.project.steps, session.ledger):
+    if not dvcfile.is_current(session.places, session.known_steps, session.ledger):
         from frostline.runner.locks import Locks
 
         with Locks(session.places.tmp, say).ledger():
             session.ledger.reload()
-            dvcfile.sync(session.places, session.project.steps, session.ledger)
+            dvcfile.sync(session.places, session.known_steps, session.ledger)
 
 
 def _report_is_due(session: Session) -> bool:
