@@ -87,6 +87,44 @@ def test_a_circle_is_named_whole() -> None:
     assert "a → b → c → a" in caught.value.message
 
 
+CIRCLE = """
+commands:
+  - {name: read, deps: [state], outputs: [batch]}
+  - {name: learn, deps: [batch], outputs: [weights]}
+  - {name: write, deps: [weights], outputs: [state]}
+  - {name: show, deps: [weights]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("workflow", "name", "expected"),
+    [
+        ("", "read", ("read",)),
+        ("", "write", ("read", "learn", "write")),
+        ("", "show", ("read", "learn", "show")),
+        ("workflows: {all: [learn, write, read, show]}", "learn", ("learn",)),
+        ("workflows: {all: [learn, write, read, show]}", "read", ("learn", "write", "read")),
+        ("workflows: {all: [write, read]}", "all", ("learn", "write", "read")),
+        ("workflows: {all: [write, read]}", "read", ("read",)),
+    ],
+)
+def test_in_a_weasel_file_a_circle_begins_where_the_workflow_or_else_the_file_does(
+    workflow: str, name: str, expected: tuple[str, ...]
+) -> None:
+    assert order(CIRCLE + workflow, name) == expected
+
+
+def test_a_circle_has_no_place_in_a_parallel_run() -> None:
+    project = expand(parse_spec(CIRCLE))
+
+    with pytest.raises(ProjectFileError) as caught:
+        refuse_overlaps(project, build_graph(project.steps), ("read", "learn", "write"))
+
+    assert "in a circle: " in caught.value.message and "learn → write → read" in caught.value.message * 2
+    assert caught.value.fix is not None and "without -j" in caught.value.fix
+    refuse_overlaps(project, build_graph(project.steps), ("read", "learn", "show"))
+
+
 def test_of_several_writers_the_last_before_the_reader_owns_a_path() -> None:
     text = """
 commands:

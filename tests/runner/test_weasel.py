@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frostline.errors import StepFailed
+from frostline.errors import ProjectFileError, StepFailed
 
 from .conftest import Playground
 
@@ -115,3 +115,43 @@ def test_values_of_any_type_stand_in_a_command(playground: Playground) -> None:
     playground.project("run", "s")
 
     assert playground.read("seen") == '1|0.5|true|text|[1, "x"]'
+
+
+CIRCLE = """
+workflows: {all: [read, write]}
+commands:
+  - {name: read, script: ["python copy.py state.txt batch.txt"], deps: [copy.py, state.txt], outputs: [batch.txt]}
+  - {name: write, script: ["python copy.py batch.txt batch.txt state.txt"], deps: [batch.txt], outputs: [state.txt]}
+"""
+
+
+def test_a_circle_goes_round_once_in_a_run(playground: Playground) -> None:
+    playground.write({"project.yml": CIRCLE, "state.txt": "x"})
+
+    playground.project("run", "all")
+    playground.project("run", "write")
+
+    assert playground.calls() == ["batch.txt", "state.txt"] * 2
+    assert playground.read("state.txt") == "xxxx"
+
+
+def test_a_circle_without_a_beginning_says_what_is_lacking(playground: Playground) -> None:
+    playground.write({"project.yml": CIRCLE})
+
+    for name in ("all", "read", "write"):
+        with pytest.raises(StepFailed, match=r"'read' needs 'state\.txt', which 'write' makes") as caught:
+            playground.project("run", name)
+
+        assert caught.value.fix == "'write' needs 'read' in its turn: put a first 'state.txt' there by hand."
+
+
+def test_a_circle_is_refused_side_by_side_and_not_waited_for(playground: Playground) -> None:
+    playground.write({"project.yml": CIRCLE, "state.txt": "x"})
+
+    with pytest.raises(ProjectFileError, match="in a circle"):
+        playground.project("run", "all", "-j", "2")
+    playground.write({"project.yml": CIRCLE + "profiles: {p: {}}\n"})
+    with pytest.raises(ProjectFileError, match="in a circle"):
+        playground.project("run", "read", "write", "--only", "-j", "2")
+
+    assert playground.calls() == []

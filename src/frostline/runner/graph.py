@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import fnmatch
+import graphlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -194,17 +195,80 @@ def _ordered(project: Project, graph: Graph, listed: list[str]) -> tuple[str, ..
     """Every step after those it needs, the listed order kept where that leaves a choice.
 
     In a file of weasel's vocabulary the listed order is kept whatever the deps say; only steps that are not
-    listed are put in where they are first needed.
+    listed are put in where they are first needed, and a circle is no fault.
     """
-    keep = frozenset(listed) if project.spec.weasel_only else frozenset()
+    keep, upstream = frozenset[str](), graph.upstream
+    if project.spec.weasel_only:
+        keep, upstream = frozenset(listed), _without_circles(project, upstream)
     done: dict[str, None] = {}
     for name in listed:
-        _visit(graph, name, keep - {name}, done, project.spec.file_name)
+        circle = _visit(upstream, name, keep - {name}, done)
+        if circle:
+            fix = "Take a dep or a 'wait_for' away, or let a step write to another path."
+            raise _circle_fault(project, graph, circle, fix)
     return tuple(done)
 
 
-def _visit(graph: Graph, start: str, keep: frozenset[str], done: dict[str, None], file_name: str) -> None:
-    """Depth first without recursion, so that a chain of thousands of steps is no trouble."""
+def _circle_fault(project: Project, graph: Graph, circle: list[str], fix: str) -> ProjectFileError:
+    return ProjectFileError(
+        f"These steps need each other in a circle: {' → '.join(circle)}.",
+        where=f"{project.spec.file_name}:{graph.steps[circle[0]].line}",
+        fix=fix,
+    )
+
+
+def _without_circles(project: Project, upstream: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """The edges less those that close a circle: there a step reads what a later one left in the run before.
+
+    Later is what a workflow with all steps of the circle has later, else what the file has later.
+    """
+    try:
+        graphlib.TopologicalSorter(upstream).prepare()
+    except graphlib.CycleError:
+        kept = dict(upstream)
+        for circle in _circles(upstream):
+            place = {name: index for index, name in enumerate(_order_in(project, circle))}
+            for name in circle:
+                kept[name] = tuple(up for up in upstream[name] if up not in circle or place[up] < place[name])
+        return kept
+    return upstream
+
+
+def _circles(upstream: Mapping[str, tuple[str, ...]]) -> set[frozenset[str]]:
+    """The largest sets of steps that all need each other, directly or not."""
+    needs = {name: all_needed(upstream, name) for name in upstream}
+    return {
+        frozenset(other for other in needs[name] if name in needs[other]) for name in upstream if name in needs[name]
+    }
+
+
+def _order_in(project: Project, circle: frozenset[str]) -> list[str]:
+    for words in project.spec.workflows.values():
+        listed = [name for word in words for name in matching(project.steps, word)]
+        if circle.issubset(listed):
+            return list(dict.fromkeys(listed))
+    return [step.name for step in project.steps]
+
+
+def all_needed(upstream: Mapping[str, tuple[str, ...]], name: str) -> set[str]:
+    """The steps that a step needs, directly or not; itself too where it stands in a circle."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        for needed in upstream[pending.pop()]:
+            if needed not in found:
+                found.add(needed)
+                pending.append(needed)
+    return found
+
+
+def _visit(
+    upstream: Mapping[str, tuple[str, ...]], start: str, keep: frozenset[str], done: dict[str, None]
+) -> list[str] | None:
+    """Put `start`, and what it needs before it, into `done`; or give the circle that stands against it.
+
+    Depth first without recursion, so that a chain of thousands of steps is no trouble.
+    """
     path: list[str] = []
     on_path: set[str] = set()
     stack: list[tuple[str, bool]] = [(start, False)]
@@ -217,20 +281,16 @@ def _visit(graph: Graph, start: str, keep: frozenset[str], done: dict[str, None]
         if name in done:
             continue
         if name in on_path:
-            circle = [*path[path.index(name) :], name]
-            raise ProjectFileError(
-                f"These steps need each other in a circle: {' → '.join(reversed(circle))}.",
-                where=f"{file_name}:{graph.steps[name].line}",
-                fix="Take one of the deps away, or let a step write to another path.",
-            )
+            return [name, *reversed(path[path.index(name) :])]
         path.append(name)
         on_path.add(name)
         stack.append((name, True))
-        stack += [(needed, False) for needed in reversed(graph.upstream[name]) if needed not in keep]
+        stack += [(needed, False) for needed in reversed(upstream[name]) if needed not in keep]
+    return None
 
 
 def refuse_overlaps(project: Project, graph: Graph, order: Iterable[str]) -> None:
-    """Refuse what a parallel run can't order: two writers, nested outputs, a dep that is the step's own output."""
+    """Refuse what a parallel run can't order: two writers, nested outputs, a dep that is the step's own, a circle."""
     faults = Faults(project.spec.file_name)
     chosen = [graph.steps[name] for name in order]
     writers = _Writers(chosen)
@@ -246,3 +306,16 @@ def refuse_overlaps(project: Project, graph: Graph, order: Iterable[str]) -> Non
                     "Run them without -j, or give each its own path.",
                 )
     faults.raise_any()
+    _refuse_circles(project, graph, [step.name for step in chosen])
+
+
+def _refuse_circles(project: Project, graph: Graph, names: list[str]) -> None:
+    """Side by side, steps in a circle would wait for each other for ever."""
+    chosen = frozenset(names)
+    try:
+        graphlib.TopologicalSorter(
+            {name: [needed for needed in graph.upstream[name] if needed in chosen] for name in names}
+        ).prepare()
+    except graphlib.CycleError as error:
+        fix = "Run them without -j, one after another, or let a step write to another path."
+        raise _circle_fault(project, graph, error.args[1], fix) from error

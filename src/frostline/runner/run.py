@@ -18,6 +18,7 @@ from typing import Any
 from frostline.errors import StepFailed, nearest
 from frostline.runner import dvcfile, gitfiles
 from frostline.runner.executors.base import Executor, Job, Outcome, Running
+from frostline.runner.graph import all_needed
 from frostline.runner.hashing import Digest
 from frostline.runner.jobs import job_of
 from frostline.runner.ledger import Body, body_of
@@ -308,7 +309,9 @@ def missing_dep(session: Session, step: Step, dep: PurePosixPath) -> StepFailed:
         return StepFailed(
             f"Step '{step.name}' needs '{dep}', which '{makers[0]}' makes, but it is not there.",
             where=where,
-            fix=f"Run it: project run {makers[0]}",
+            fix=f"'{makers[0]}' needs '{step.name}' in its turn: put a first '{dep}' there by hand."
+            if step.name in all_needed(session.graph.upstream, makers[0])
+            else f"Run it: project run {makers[0]}",
         )
     private = [asset for asset in session.project.assets if asset.dest == dep and asset.is_private]
     if private:
