@@ -76,6 +76,36 @@ def test_a_fault_has_its_place(text: str, where: str, message: str) -> None:
     assert message in error.message
 
 
+@pytest.mark.parametrize(
+    ("value", "where", "word"),
+    [
+        ("[${vars.x}]", "project.yml:2:11", "${vars.x}"),
+        ("{a: ${vars.x}}", "project.yml:2:14", "${vars.x}"),
+        (
+            '["${profile}", z,\n    out/${vars.x}-${ matrix.y }.txt]',
+            "project.yml:3:5",
+            "out/${vars.x}-${ matrix.y }.txt",
+        ),
+        ("[é, $${x}", "project.yml:2:14", "$${x}"),
+    ],
+)
+def test_a_reference_in_a_list_in_one_line_must_be_quoted(value: str, where: str, word: str) -> None:
+    error = faults(f"vars:\n  files: {value}\nx-later: 1\n")
+
+    assert error.where == where
+    assert (
+        error.message == f"Between [ ] and {{ }}, '{word}' must stand in quotes: YAML takes its '{{' for a mapping's."
+    )
+    assert error.fix == f'Write "{word}".'
+
+
+def test_other_faults_between_brackets_are_told_as_they_are() -> None:
+    error = faults("vars: {a: '${vars.x}', b: [{c: 1}{d: 2}]}")
+
+    assert error.message.startswith("This is not YAML")
+    assert error.fix is None
+
+
 def test_a_weasel_file_is_read_with_all_its_keys() -> None:
     spec = parse_spec(
         """

@@ -12,7 +12,7 @@ from typing import Any
 
 from frostline.errors import ProjectFileError
 from frostline.runner.faults import Faults, Reader
-from frostline.runner.spec import AssetSpec, CommandSpec, Matrix, Report, Spec, Text
+from frostline.runner.spec import AssetSpec, CommandSpec, Matrix, Place, Report, Spec, Text
 from frostline.runner.yaml_places import Map, Seq, YamlError, load_with_places
 
 PROJECT_FILE = "project.yml"
@@ -62,7 +62,7 @@ def parse_spec(text: str, file_name: str = PROJECT_FILE) -> Spec:
     try:
         top = load_with_places(text)
     except YamlError as error:
-        raise ProjectFileError(error.message, where=faults.where(error.place), fix=_yaml_hint(text)) from error
+        raise _yaml_fault(text, error, faults) from error
     if not isinstance(top, Map):
         raise ProjectFileError(f"{file_name} must hold a mapping such as 'commands:'.", where=f"{file_name}:1:1")
     spec = _Parser(top, faults).spec()
@@ -70,8 +70,27 @@ def parse_spec(text: str, file_name: str = PROJECT_FILE) -> Spec:
     return spec
 
 
-def _yaml_hint(text: str) -> str | None:
-    return "Indent with spaces: YAML takes no tabs." if re.search(r"^\s*\t", text, re.MULTILINE) else None
+def _yaml_fault(text: str, error: YamlError, faults: Faults) -> ProjectFileError:
+    """What YAML has against the text, in words that fit the two slips that are common here."""
+    word = _bare_reference(text, error.place)
+    if word is not None:
+        message = f"Between [ ] and {{ }}, '{word}' must stand in quotes: YAML takes its '{{' for a mapping's."
+        return ProjectFileError(message, where=faults.where(word.place), fix=f'Write "{word}".')
+    has_tab = re.search(r"^\s*\t", text, re.MULTILINE)
+    fix = "Indent with spaces: YAML takes no tabs." if has_tab else None
+    return ProjectFileError(error.message, where=faults.where(error.place), fix=fix)
+
+
+def _bare_reference(text: str, place: Place) -> Text | None:
+    """The word whose `${` YAML has stumbled over at its brace; None when something else is wrong."""
+    lines = text.splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    brace = place.column - 1
+    if line[max(0, brace - 1) : brace + 1] != "${":
+        return None
+    words = re.finditer(r"(?:\$\{[^{}]*\}|[^\s,\[\]{}])+", line)
+    found = next((match for match in words if match.start() < brace < match.end()), None)
+    return None if found is None else Text(found[0], Place(place.line, found.start() + 1))
 
 
 class _Parser:
