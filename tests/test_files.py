@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from frostline import files
+from frostline.errors import TrainingError
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -84,6 +87,54 @@ def test_a_directory_keeps_its_old_content_when_the_last_rename_fails(
         (folder / "x").write_text("new")
 
     assert content(tmp_path) == {"d/x": "old"}
+
+
+TOO_LONG = "x" * 250  # a file may have this name, but nothing longer beside it
+
+
+@pytest.mark.parametrize("write", [files.new_file, files.new_directory])
+def test_a_target_that_can_not_be_written_is_named_and_not_its_temporary_name(tmp_path: Path, write: Any) -> None:
+    with pytest.raises(OSError, match="too long") as caught, write(tmp_path / TOO_LONG) as temporary:
+        temporary.write_text("new")
+
+    assert caught.value.filename == str(tmp_path / TOO_LONG)
+    assert ".tmp" not in str(caught.value)
+
+
+def test_a_full_disk_names_the_target(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, files.new_file(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as write() does, which knows no path
+
+    assert caught.value.filename == str(tmp_path / "x")
+
+
+def test_a_source_that_can_not_be_read_is_not_taken_for_the_target(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output") as caught, files.new_file(tmp_path / "x"):
+        raise OSError(errno.EIO, "Input/output error")
+
+    assert caught.value.filename is None
+
+
+def test_what_fails_inside_a_new_directory_is_named_as_it_would_have_been(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, files.new_directory(tmp_path / "model") as folder:
+        files.write_text_atomic(folder / "tagger" / "state.json", "{}")
+        (folder / "parser" / "state.json").write_text("{}")
+
+    assert caught.value.filename == str(tmp_path / "model" / "parser" / "state.json")
+
+
+@pytest.mark.parametrize("error", [
+    OSError(errno.EACCES, "Failed to open local file '{}/shard-00000.arrow'"),  # pyarrow has the path in its message
+    TrainingError("The weights can't be written: {}", where="{}/weights.safetensors"),
+])  # fmt: skip
+def test_messages_of_libraries_and_of_ours_name_the_target_too(tmp_path: Path, error: Any) -> None:
+    with pytest.raises(type(error)) as caught, files.new_directory(tmp_path / "corpus") as folder:
+        if isinstance(error, OSError):
+            raise OSError(error.errno, str(error.strerror).format(folder))
+        raise TrainingError(error.message.format(folder), where=error.where.format(folder))
+
+    assert str(tmp_path / "corpus") in str(caught.value)
+    assert ".tmp" not in str(caught.value)
 
 
 def test_removing_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:

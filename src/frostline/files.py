@@ -1,6 +1,7 @@
 """Durable writes: a reader sees the old content or the new one, never half of it. Standard library only.
 
 Everything goes to a temporary name beside its destination, is flushed to the disk, and takes its name by rename.
+What goes wrong is told by the destination: the temporary name is nobody's business and gone by then.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from frostline.errors import FrostlineError
+
+# Errors that only writing meets, so that one without a path is the destination's.
+_REFUSED_WRITES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 def write_bytes_atomic(path: Path, data: bytes) -> None:
@@ -42,8 +48,10 @@ def new_file(path: Path) -> Iterator[Path]:
         yield temporary
         _flush_to_disk(temporary)
         os.replace(temporary, path)  # noqa: PTH105  (os.replace is what the fault tests make fail)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        _name_destination(error, temporary, path)
+        with suppress(OSError):  # the first error matters more
+            temporary.unlink(missing_ok=True)
         raise
     _flush_to_disk(path.parent)
 
@@ -57,15 +65,17 @@ def new_directory(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(path)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
                 _flush_to_disk(file)
         replace_directory(temporary, path)
-    except BaseException:
-        remove_tree(temporary)
+    except BaseException as error:
+        _name_destination(error, temporary, path)
+        with suppress(OSError):  # the first error matters more
+            remove_tree(temporary)
         raise
 
 
@@ -118,6 +128,22 @@ def _make_writable(directory: Path) -> None:
     for folder, _, _ in os.walk(directory):
         if not os.access(folder, os.W_OK | os.X_OK):
             os.chmod(folder, 0o755)  # noqa: PTH101
+
+
+def _name_destination(error: BaseException, temporary: Path, path: Path) -> None:
+    """Put `path` wherever an error speaks of `temporary` or of what lies in it."""
+    old, new = str(temporary), str(path)
+    if isinstance(error, FrostlineError):
+        error.message = error.message.replace(old, new)
+        error.where = error.where and error.where.replace(old, new)
+    elif isinstance(error, OSError):
+        if isinstance(error.filename, str | os.PathLike):
+            error.filename = os.fspath(error.filename).replace(old, new)
+        elif error.filename is None and error.errno in _REFUSED_WRITES:
+            error.filename = new
+        if error.filename2 is not None:
+            del error.filename2  # of a rename: the destination once more, or the name of what was moved aside
+        error.strerror = error.strerror and error.strerror.replace(old, new)
 
 
 def _temporary_name(path: Path) -> Path:

@@ -12,7 +12,7 @@ from transformers import AutoModel
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import PieceTable
-from frostline.errors import ConfigError, ModelFileError
+from frostline.errors import ConfigError, ModelFileError, TrainingError
 from frostline.tokens import Doc
 from tests.embedding.tiny import FAMILIES, tiny_encoder
 
@@ -50,6 +50,22 @@ def test_equal_encoders_are_equal_bytes_wherever_they_were_loaded_from(tmp_path:
         assert sorted(file.name for file in (tmp_path / other).iterdir()) == names
         for name in names:
             assert (tmp_path / other / name).read_bytes() == (tmp_path / "a" / name).read_bytes(), name
+
+
+def test_a_tokenizer_that_can_not_be_written_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = tiny_encoder()
+
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise Exception("No space left on device (os error 28)")  # what the tokenizers library raises
+
+    monkeypatch.setattr(type(encoder.tokenizer), "save_pretrained", refuse)
+    with pytest.raises(TrainingError, match="No space left on device") as caught:
+        save_encoder(encoder, tmp_path / "a")
+
+    assert caught.value.where == str(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_transformers_can_load_what_we_save(tmp_path: Path) -> None:

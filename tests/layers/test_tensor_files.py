@@ -24,3 +24,4 @@ def test_a_file_that_can_not_be_written_is_named(tmp_path: Path) -> None:
 
     assert caught.value.where == str(tmp_path / "gone" / "x.safetensors")
     assert "disk full" in (caught.value.fix or "")
+    assert ".tmp" not in caught.value.message  # the library's own name for the unfinished file

@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from frostline import files
 from frostline.digest import canonical_json
-from frostline.errors import ConfigError, ModelFileError, did_you_mean
+from frostline.errors import ConfigError, ModelFileError, TrainingError, did_you_mean
 from frostline.layers.tensor_files import save_tensors
 
 if TYPE_CHECKING:
@@ -95,9 +95,22 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         origin = {"architectures": [type(encoder.model).__name__], "dtype": "float32"}
         files.write_json_atomic(place / CONFIG, _config_of(encoder.model) | origin)
         _forget_last_call(encoder.tokenizer)
-        encoder.tokenizer.save_pretrained(place)
+        _save_tokenizer(encoder.tokenizer, place)
         _drop_volatile(place / "tokenizer_config.json")
         save_tensors(dict(sorted(weights.items())), place / WEIGHTS, metadata={"format": "pt"})
+
+
+def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # of the tokenizers library, which knows no other kind
+        raise TrainingError(
+            f"The tokenizer can't be written: {error}",
+            where=str(folder),
+            fix="Is the disk full, or the folder read-only?",
+        ) from error
 
 
 def encoder_digest(model: Any, tokenizer: Any, precision: str) -> str:

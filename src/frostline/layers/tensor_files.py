@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping
     try:
         save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
     except SafetensorError as error:  # an exception of its own, which is no OSError
+        reason = re.sub(r' at path ".*"', "", str(error))  # names a file of its own that is gone by now
         raise TrainingError(
-            f"The weights can't be written: {error}", where=str(path), fix="Is the disk full, or the folder read-only?"
+            f"The weights can't be written: {reason}", where=str(path), fix="Is the disk full, or the folder read-only?"
         ) from error
