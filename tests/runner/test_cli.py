@@ -40,6 +40,16 @@ def test_help_names_every_verb_and_each_verb_has_its_own(capsys: pytest.CaptureF
         (["run", "all", "--set", "x"], "Write --set vars.NAME=VALUE."),
         (["run", "all", "--vars.x"], "Write --vars.x VALUE."),
         (["run", "all", "--profile", "onyl"], "Did you mean 'only'?"),
+        (["--dry", "run"], "Options of a verb stand after it: project VERB --dry."),
+        (["--profil", "only", "run"], "Did you mean '--profile'?"),
+        (["-C"], "Write -C VALUE."),
+        (
+            ["-C", ".", "-q"],
+            "Name a verb: run, status, why, render, graph, assets, logs, history, report, checkout, clean.",
+        ),
+        (["-C", ".", "rnu"], "Did you mean 'run'?"),
+        (["status", "-C", "nowhere"], "-C takes the folder that has the project.yml, or one below it."),
+        (["status", "-C", str(DOCS)], "-C takes the folder that has the project.yml, or one below it."),
     ],
 )
 def test_a_wrong_command_line_has_a_fix(chain: Playground, words: list[str], fix: str) -> None:
@@ -47,6 +57,29 @@ def test_a_wrong_command_line_has_a_fix(chain: Playground, words: list[str], fix
         dispatch([*words[:1], "--project", str(chain.root), *words[1:]] if words[0] == "run" else words)
 
     assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-C", "ROOT", "--quiet", "status", "--json"],
+        ["-CROOT", "--profile", "only", "--set", "vars.x=2", "status", "--json"],
+        ["--project=ROOT", "--vars.x", "2", "status", "--json"],
+        ["--project", "ROOT", "--profile=only", "--vars.x=2", "-q", "status", "--json"],
+    ],
+)
+def test_options_of_every_verb_may_stand_before_it(chain: Playground, words: list[str]) -> None:
+    chain.write({"project.yml": CHAIN + "vars: {x: 1}\n"})
+
+    dispatch([word.replace("ROOT", str(chain.root)) for word in words])
+
+    assert [row["step"] for row in json.loads(chain.capture.readouterr().out)] == ["first", "second", "third"]
+
+
+def test_help_is_shown_after_a_folder_too(capsys: pytest.CaptureFixture[str]) -> None:
+    dispatch(["-C", "anywhere", "--help"])
+
+    assert capsys.readouterr().out.startswith("usage: project [-C DIR] VERB")
 
 
 def test_errors_become_messages_and_exit_codes_without_a_traceback(

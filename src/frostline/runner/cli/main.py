@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from frostline.console import out, run_command
 from frostline.errors import UsageError, did_you_mean
-from frostline.runner.cli.options import Parser, show_help, take_overrides
+from frostline.runner.cli.options import Parser, show_help, take_overrides, verb_first
 
 VERBS = {
     "run": "bring steps, and all they need, up to date",
@@ -28,7 +28,7 @@ VERBS = {
     "clean": "remove outputs (the store keeps them)",
 }
 
-HELP = """usage: project VERB [options]
+HELP = """usage: project [-C DIR] VERB [options]
 
 Brings every output that project.yml declares up to date, and runs nothing twice.
 
@@ -41,7 +41,7 @@ Start with:
   project run train-frozen        one step, or all cells of a matrix that begin so
   project run all --set vars.lr=0.01 --profile ewt
 
-'project VERB --help' tells the options of a verb."""
+'project VERB --help' tells the options of a verb; those that every verb has may stand before it too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def dispatch(words: list[str]) -> None:
     """Run one command line. Raises FrostlineError, KeyboardInterrupt."""
+    words = verb_first(words)
     if not words or words[0] in ("-h", "--help", "help"):
         show_help(HELP.format(verbs="\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())))
         return
@@ -61,6 +62,8 @@ def dispatch(words: list[str]) -> None:
         out(f"project {frostline.__version__}")
         return
     verb = words[0]
+    if verb.startswith("-"):
+        raise UsageError("There is no verb on this command line.", fix=f"Name a verb: {', '.join(VERBS)}.")
     if verb not in VERBS:
         raise UsageError(f"There is no verb '{verb}'.", fix=did_you_mean(verb, VERBS))
     module = importlib.import_module(f"frostline.runner.cli.{verb}")

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from frostline.console import out, set_quiet
-from frostline.errors import UsageError, did_you_mean
+from frostline.errors import UsageError, did_you_mean, nearest
 from frostline.runner.session import Session
 from frostline.runner.yaml_places import YamlError, load_plain
+
+# The options that every verb has, and whether the next word is their value.
+COMMON = {"-C": True, "--project": True, "--profile": True, "--set": True, "-q": False, "--quiet": False}
+ABOUT_PROJECT = ("-h", "--help", "-V", "--version")  # options that stand in the place of a verb
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,6 +46,41 @@ def add_project_options(parser: argparse.ArgumentParser, *, overrides: bool = Tr
     group.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
 
 
+def verb_first(words: Sequence[str]) -> list[str]:
+    """`-C DIR run all` as `run -C DIR all`: options that every verb has may stand before it, as with git and make.
+
+    Without a verb the options stay in front. Raises UsageError for an option that only a verb can have.
+    """
+    leading: list[str] = []
+    rest = list(words)
+    while rest and rest[0].startswith("-") and rest[0] not in ABOUT_PROJECT:
+        word = rest.pop(0)
+        leading.append(word)
+        if _takes_next(word):
+            if not rest:
+                raise UsageError(f"'{word}' has no value.", fix=f"Write {word} VALUE.")
+            leading.append(rest.pop(0))
+    if rest and rest[0] in ABOUT_PROJECT:
+        return rest
+    return [*rest[:1], *leading, *rest[1:]]
+
+
+def _takes_next(word: str) -> bool:
+    """Whether the value of an option before the verb is the next word. Raises UsageError for one of a verb's own."""
+    name, equals, _ = word.partition("=")
+    if name in COMMON:
+        return COMMON[name] and not equals
+    if name.startswith(("--vars.", "--env.")):
+        return not equals
+    if name.startswith("-C"):
+        return False
+    near = nearest(name, [option for option in COMMON if option.startswith("--")]) if name.startswith("--") else None
+    raise UsageError(
+        f"'project' itself has no option '{name}'.",
+        fix=f"Did you mean '{near}'?" if near else f"Options of a verb stand after it: project VERB {name}.",
+    )
+
+
 def take_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """(the other words, `--vars.x v` and `--env.X v` with their values): argparse would take the values for names."""
     own: list[str] = []
@@ -62,7 +101,20 @@ def open_session(values: argparse.Namespace, rest: Sequence[str]) -> Session:
     """The session that the shared options ask for. Raises UsageError for what is left over."""
     set_quiet(values.quiet)
     overrides, environ = _overrides(getattr(values, "settings", []), rest, values)
-    return Session(Path(values.project), profile=values.profile, overrides=overrides, environ={**os.environ, **environ})
+    return Session(
+        _folder(values.project), profile=values.profile, overrides=overrides, environ={**os.environ, **environ}
+    )
+
+
+def _folder(name: str) -> Path:
+    """The folder that -C names. One that is not there is not looked for further up."""
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UsageError(
+            f"'{name}' is no folder." if folder.exists() else f"There is no folder '{name}'.",
+            fix="-C takes the folder that has the project.yml, or one below it.",
+        )
+    return folder
 
 
 def _overrides(
