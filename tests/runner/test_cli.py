@@ -214,3 +214,35 @@ commands:
     assert playground.calls() == ["a.txt", "b.txt", "b.txt"]
     assert playground.actions() == {"make-a": "skip", "make-b": "skip"}
     assert (playground.read("dvc.yaml"), playground.read("dvc.lock")) == ledger
+
+
+EMPTY = """
+vars: {values: [1]}
+profiles: {none: {values: []}, some: {}}
+workflows: {all: [], also: , cells: [cell]}
+commands:
+  - {name: cell, matrix: {x: "${vars.values}"}, outputs: ["${profile}-${matrix.x}"], script: [a]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "all"], "the workflow 'all' lists no steps: nothing to run"),
+        (["run", "all", "--dry"], "the workflow 'all' lists no steps: nothing to run"),
+        (["run", "also"], "the workflow 'also' lists no steps: nothing to run"),
+        (["run", "cells"], "'cells' has no steps in the profile 'none': nothing to run"),
+        (["run", "cell", "all"], "'cell', 'all' have no steps in the profile 'none': nothing to run"),
+        (
+            ["run", "cell", "--profile", "some", "--set", "vars.values=[]"],
+            "'cell' has no steps with these values: nothing to run",
+        ),
+        (["status"], "there are no steps: nothing to run"),
+    ],
+)
+def test_where_there_are_no_steps_that_is_said(playground: Playground, words: list[str], said: str) -> None:
+    playground.write({"project.yml": EMPTY})
+
+    assert playground.project(*words) == f"{said}\n"
+    if "--dry" in words:
+        assert json.loads(playground.project(*words, "--json")) == []

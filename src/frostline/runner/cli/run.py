@@ -59,18 +59,28 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         _end_leftovers(session)
     decisions = session.plan(selection, force=values.force)
     if values.dry:
-        out(decisions_json(decisions)) if values.json else print_decisions(decisions)
+        none = _why_none(session, values.names)
+        out(decisions_json(decisions)) if values.json else print_decisions(decisions, none=none)
         session.hasher.save()
     elif all(decision.action is Action.SKIP for decision in decisions):
         session.hasher.save()
         _mend_dvc_yaml(session)
-        out(up_to_date(len(decisions)))
+        out(up_to_date(len(decisions)) if decisions else _why_none(session, values.names))
         if selection.workflows and _report_is_due(session) and not values.no_report:
             from frostline.runner.reporting import make_report_if_news
 
             make_report_if_news(session)
     else:
         _carry_out(session, selection, decisions, values)
+
+
+def _why_none(session: Session, names: list[str]) -> str:
+    """The line for names that mean no steps at all; as with weasel, that is no fault."""
+    if len(names) == 1 and not session.spec.workflows.get(names[0], names):
+        return f"the workflow '{names[0]}' lists no steps: nothing to run"
+    where = "with these values" if session.project.overrides else f"in the profile '{session.project.profile}'"
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"{listed} {'has' if len(names) == 1 else 'have'} no steps {where}: nothing to run"
 
 
 def _what_there_is(session: Session) -> str:

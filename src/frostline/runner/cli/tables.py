@@ -15,8 +15,12 @@ def decisions_json(decisions: Iterable[Decision]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False) -> None:
-    """One line for each step that is not up to date, with its first reason, and the count."""
+def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False, none: str | None = None) -> None:
+    """One line for each step that is not up to date, with its first reason, and the count.
+
+    Args:
+        none: the line where there are no steps at all; None: a general one.
+    """
     acting = [decision for decision in decisions if decision.action is not Action.SKIP]
     shown = decisions if all_steps else acting
     width = max((len(decision.step) for decision in shown), default=0)
@@ -25,7 +29,7 @@ def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False) -
         more = f"  (and {len(reasons) - 1} more: project why {decision.step})" if len(reasons) > 1 else ""
         out(f"{decision.action.value:<7} {decision.step:<{width}}  {reasons[0]}{more}")
     if not acting:
-        out(up_to_date(len(decisions)))
+        out(none if none and not decisions else up_to_date(len(decisions)))
     else:
         n_restored = sum(decision.action is Action.RESTORE for decision in acting)
         out(
@@ -36,6 +40,8 @@ def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False) -
 
 def up_to_date(n_steps: int) -> str:
     """The line of a run with nothing to do."""
+    if n_steps == 0:
+        return "there are no steps: nothing to run"
     if n_steps == 1:
         return "1 step is up to date: nothing to run"
     return f"all {n_steps} steps are up to date: nothing to run"
