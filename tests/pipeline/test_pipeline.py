@@ -128,6 +128,31 @@ def test_settings_of_a_transformer_that_make_no_sense_are_refused(encoder: Path,
         assemble(make_config(encoder, ["listener"], settings=settings))
 
     assert error.value.where == "components.transformer.model"
+    assert error.value.fix
+
+
+FAULTY_READERS = [
+    ("listener", "embedding", {"pooling": "maen"}, "'maen' is no pooling", "components.tagger.model.embedding"),
+    ("annotating", "embedding", {"pooling": "maen"}, "'maen' is no pooling", "components.tagger.model.embedding"),
+    ("independent", "embedding", {"pooling": "maen"}, "'maen' is no pooling", "components.tagger.model.embedding"),
+    ("listener", "embedding", {"grad_factor": float("inf")}, "grad_factor is inf", "components.tagger.model.embedding"),
+    ("listener", None, {"hidden_width": -1}, "hidden_width is -1", "components.tagger.model"),
+]
+
+
+@pytest.mark.parametrize(("kind", "block", "settings", "message", "where"), FAULTY_READERS)
+def test_settings_of_a_component_that_make_no_sense_are_refused_before_anything_is_computed(
+    encoder: Path, kind: str, block: str | None, settings: dict[str, object], message: str, where: str
+) -> None:
+    config = make_config(encoder, [kind])
+    model = config["components"]["tagger"]["model"]
+    (model[block] if block else model).update(settings)
+
+    with pytest.raises(ConfigError, match=message) as error:
+        assemble(config)
+
+    assert error.value.where == where
+    assert error.value.fix
 
 
 def test_activations_do_not_outlive_their_step_or_prediction(encoder: Path) -> None:

@@ -15,6 +15,7 @@ from frostline.files import held
 from frostline.tokens import Doc
 from frostline.training.driver import Ending, Policy
 from frostline.training.loop import StepResult
+from frostline.training.schedules import piecewise
 from tests.training.tiny_trainable import Scored, Silent, Tiny, make_docs, make_recipe, train_tiny
 
 
@@ -75,6 +76,15 @@ def test_patience_ends_the_run_after_steps_without_a_better_score(tmp_path: Path
                          policy=Policy(eval_frequency=2, patience=5, max_steps=99))  # fmt: skip
 
     assert (outcome.ending, outcome.n_steps, outcome.best_step) == (Ending.PATIENCE, 10, 4)
+
+
+def test_a_dropout_that_would_drop_everything_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    seen = Silent()
+    with pytest.raises(ConfigError, match="at step 20") as caught:
+        train_tiny(tmp_path, recipe=make_recipe(dropout=piecewise(boundaries=[20], values=[0.2, 1.0])), logger=seen)
+
+    assert caught.value.where == "training.dropout"
+    assert seen.steps == []
 
 
 def test_max_steps_ends_the_run_with_an_evaluation(tmp_path: Path) -> None:

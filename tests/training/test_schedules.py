@@ -8,7 +8,16 @@ import pytest
 
 from frostline.config.registry import registry
 from frostline.errors import ConfigError
-from frostline.training.schedules import Constant, as_schedule, interpolated, piecewise, warmup_cosine, warmup_linear
+from frostline.training.schedules import (
+    Constant,
+    Schedule,
+    as_schedule,
+    check_dropout,
+    interpolated,
+    piecewise,
+    warmup_cosine,
+    warmup_linear,
+)
 
 
 def test_the_linear_warm_up_rises_and_falls_and_every_step_moves() -> None:
@@ -47,10 +56,22 @@ def test_pieces_and_points() -> None:
     assert [points(step) for step in (0, 5, 15, 99)] == [1.0, 0.5, 0.25, 0.5]
 
 
-@pytest.mark.parametrize(("boundaries", "values"), [([2, 2], [1, 1, 1]), ([2], [1])])
+@pytest.mark.parametrize(
+    ("boundaries", "values"), [([2, 2], [1, 1, 1]), ([2], [1]), ([-1], [1, 1])], ids=["equal", "too few", "negative"]
+)
 def test_pieces_that_do_not_fit_are_refused(boundaries: list[int], values: list[float]) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         piecewise(boundaries=boundaries, values=values)
+
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["warmup_steps", "total_steps"])
+def test_a_number_of_steps_below_0_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is -1") as caught:
+        warmup_linear(initial_rate=0.1, **{name: -1})
+
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -66,6 +87,26 @@ def test_pieces_that_do_not_fit_are_refused(boundaries: list[int], values: list[
 def test_a_value_below_0_is_refused(make: Callable[[], object]) -> None:
     with pytest.raises(ConfigError, match="must be 0 or more"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step"),
+    [
+        (as_schedule(1.0), 0),
+        (piecewise(boundaries=[3], values=[0.5, 1.0]), 3),
+        (warmup_linear(initial_rate=1.2, warmup_steps=4, total_steps=9), 3),
+    ],
+)
+def test_a_dropout_of_1_or_more_is_refused_wherever_it_comes(schedule: Schedule, step: int) -> None:
+    with pytest.raises(ConfigError, match=f"at step {step}") as caught:
+        check_dropout(schedule, n_steps=10)
+
+    assert caught.value.where == "training.dropout"
+    assert caught.value.fix
+
+
+def test_a_dropout_that_stays_below_1_is_fine() -> None:
+    check_dropout(warmup_linear(initial_rate=0.9, warmup_steps=4, total_steps=9), n_steps=10)
 
 
 def test_a_number_is_a_schedule_too() -> None:

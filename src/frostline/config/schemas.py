@@ -23,7 +23,9 @@ Tokenizer: TypeAlias = Annotated[dict[str, Any], Block("tokenizers")]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Positive: TypeAlias = Annotated[int, Field(ge=1)]
 Decay: TypeAlias = Annotated[float, Field(gt=0.0, lt=1.0)]
-Share: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
+Dropout: TypeAlias = Annotated[float, Field(ge=0.0, lt=1.0)]  # at 1 nothing would be left
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _device(name: str) -> str:
@@ -41,7 +43,7 @@ class Section(BaseModel):
 class SystemSection(Section):
     """[system]: the machine and the chance."""
 
-    seed: Count = Field(0, description="where all random numbers start")
+    seed: Seed = Field(0, description="where all random numbers start")
     threads: Count = Field(0, description="that torch computes with; 0 leaves what is set")
     deterministic: Literal["yes", "strict"] = Field(
         "yes", description='"strict" makes an error of whatever could depend on luck, such as autotuning'
@@ -69,15 +71,15 @@ class TrainingSection(Section):
     patience: Count = Field(0, description="steps without a better score before training ends; 0: never")
     eval_frequency: Count = Field(0, description="steps between evaluations; 0: after each epoch")
     accumulate_gradient: Positive = Field(1, description="batches that make one optimizer step")
-    dropout: Share | Schedule = Field(0.1, description="a share, or a block that calls a schedule")
-    seed: Count | None = Field(None, description="null: that of [system]")
+    dropout: Dropout | Schedule = Field(0.1, description="a share below 1, or a block that calls a schedule")
+    seed: Seed | None = Field(None, description="null: that of [system]")
     frozen_components: list[str] = Field([], description="components whose weights stay as they are")
     annotating_components: list[str] = Field([], description="components that write to the docs for later ones")
     averages: Literal["none", "mean"] | bool | Decay = Field(
         "none", description='weights that are evaluated and saved: "none" as they are, "mean" of all steps, or a decay'
     )
     activations: dict[str, str] = Field({}, description="frozen publisher = folder that `frostline embed` wrote for it")
-    score_weights: dict[str, float] = Field({}, description="metric = its weight in the score that picks the best")
+    score_weights: dict[str, Finite] = Field({}, description="metric = its weight in the score that picks the best")
     batcher: Batcher = Field(description="puts docs into batches")
     optimizer: Optimizer = Field(description="moves the weights")
     logger: Logger | None = Field(None, description="tracks the run beside log.jsonl; null: nothing")

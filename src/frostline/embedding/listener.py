@@ -11,6 +11,7 @@ transformer hears nothing of it. That is the control which shows what the cut co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations, Published, Share, gather
+from frostline.embedding.pooling import check_mode
 from frostline.embedding.publisher import Publisher
 from frostline.embedding.transformer import transformer_of
 from frostline.errors import ConfigError, TrainingError
@@ -64,6 +66,7 @@ def build_listener(
     layer: hidden state to read, 0 (embeddings) to the last, or -1 (last) and down.
     grad_factor: what this component's gradient is multiplied by on its way to the publisher; 0 sends none.
     """
+    _check(pooling, grad_factor)
     reading = Reading(publisher_name=publisher, pooling=pooling, layer=layer, grad_factor=grad_factor)
     return Model("listener", _read, attrs={"reading": reading})
 
@@ -76,6 +79,7 @@ def build_annotations(
 
     attached: False cuts the way back to the publisher; the other settings are those of `frostline.Listener.v1`.
     """
+    _check(pooling, grad_factor)
     reading = Reading(
         publisher_name=publisher,
         pooling=pooling,
@@ -95,8 +99,15 @@ def build_independent(
 
     transformer: the encoder, such as `frostline.Transformer.v1`; pooling and layer as for `frostline.Listener.v1`.
     """
+    _check(pooling)
     transformer_of(transformer).layers = (layer,)
     return Model("independent", _own, layers=[transformer], attrs={"pooling": pooling, "layer": layer})
+
+
+def _check(pooling: str, grad_factor: float = 1.0) -> None:
+    check_mode(pooling)
+    if not math.isfinite(grad_factor):
+        raise ConfigError(f"grad_factor is {grad_factor}, which is no finite number.", fix="Give 1.0, or 0 for none.")
 
 
 def reading_of(model: Model) -> Reading | None:

@@ -32,12 +32,16 @@ def pool(activations: Tensor, n_pieces_of_token: Tensor, *, mode: str) -> Tensor
         ConfigError: no pooling has that name.
         ValueError: the numbers do not sum to n_pieces.
     """
-    pooling = BY_MODE.get(mode)
-    if pooling is None:
-        if mode not in registry.poolings:
-            raise ConfigError(f"'{mode}' is no pooling.", fix=did_you_mean(mode, BY_MODE))
-        pooling = registry.poolings.get(mode)()
-    return pooling(activations, n_pieces_of_token)
+    check_mode(mode)
+    pooling = BY_MODE.get(mode) or registry.poolings.get(mode)()
+    pooled: Tensor = pooling(activations, n_pieces_of_token)
+    return pooled
+
+
+def check_mode(mode: str) -> None:
+    """Raise ConfigError where no pooling has the name `mode`."""
+    if mode not in BY_MODE and mode not in registry.poolings:
+        raise ConfigError(f"'{mode}' is no pooling.", fix=did_you_mean(mode, BY_MODE))
 
 
 def mean(activations: Tensor, n_pieces_of_token: Tensor) -> Tensor:

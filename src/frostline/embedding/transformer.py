@@ -201,7 +201,7 @@ def build_transformer(
     """
     for name, number in (("window", window), ("stride", stride), ("max_batch_pieces", max_batch_pieces)):
         if number < 1:
-            raise ConfigError(f"{name} is {number}, but must be 1 or more.")
+            raise ConfigError(f"{name} is {number}, but must be 1 or more.", fix="Give a number of pieces from 1 up.")
     if precision not in PRECISIONS:
         raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
     settings = TransformerSettings(

@@ -8,6 +8,7 @@ import torch
 from thinc.api import Model
 from torch import Tensor, nn
 
+from frostline.errors import ConfigError
 from frostline.layers.torch_bridge import Backprop, apply_module
 
 
@@ -36,7 +37,13 @@ class TokenHead(nn.Module):
 
 
 def token_head(*, hidden_width: int = 0) -> Model:
-    """A layer (n_tokens, width) -> (n_tokens, n_labels); it gets its module from `build` once both sizes are known."""
+    """A layer (n_tokens, width) -> (n_tokens, n_labels); it gets its module from `build` once both sizes are known.
+
+    Raises:
+        ConfigError: a width below 0.
+    """
+    if hidden_width < 0:
+        raise ConfigError(f"hidden_width is {hidden_width}, but must be 0 or more.", fix="Give 0 for no hidden layer.")
     return Model("token_head", _forward, attrs={"hidden_width": hidden_width, "torch_module": None})
 
 

@@ -26,6 +26,7 @@ from frostline.training.loggers import ConsoleLogger, EvaluationRecord, Guarded,
 from frostline.training.loop import Docs, Recipe, StepResult, Trainable, count_steps, train_steps
 from frostline.training.optimizer import Optimizer
 from frostline.training.saving import CHECKPOINT, LOG, MODEL_BEST, MODEL_LAST, TIMING, clear_leftovers, save_model
+from frostline.training.schedules import check_dropout
 
 
 class Ending(enum.Enum):
@@ -73,7 +74,9 @@ def bind_schedules(docs: Docs, optimizer: Optimizer, recipe: Recipe, policy: Pol
     """Tell all schedules how long the run is; the recipe with its schedule bound, and the length in steps."""
     total_steps = count_steps(docs, recipe, max_steps=policy.max_steps)
     optimizer.bind(total_steps=total_steps)
-    return replace(recipe, dropout=recipe.dropout.bind(total_steps=total_steps)), total_steps
+    dropout = recipe.dropout.bind(total_steps=total_steps)
+    check_dropout(dropout, n_steps=total_steps or 1)  # at the last step it would be late to hear of it
+    return replace(recipe, dropout=dropout), total_steps
 
 
 def train(
@@ -96,7 +99,7 @@ def train(
         averages: of the weights, for what is evaluated and saved; None for none.
         logger: watches beside the console, or is a console logger itself.
     Raises:
-        ConfigError: nothing ever ends the run.
+        ConfigError: nothing ever ends the run, or its dropout reaches 1.
         TrainingError: there is nothing to train on or to score, a loss or gradient is not finite, another training
             writes to the same folder, or the disk refuses.
     Any exception, Ctrl-C too, leaves the last state as model-last and is raised again.

@@ -20,7 +20,7 @@ from frostline.layers.randomness import Clock
 from frostline.tokens import Doc, Example
 from frostline.training.averages import Averages
 from frostline.training.optimizer import Optimizer
-from frostline.training.schedules import Schedule
+from frostline.training.schedules import Schedule, dropout_at
 
 Batcher = Callable[[Iterable[Doc]], Iterator[list[Doc]]]
 
@@ -103,6 +103,7 @@ def train_steps(
         position: where to begin. The one who reads the results sets `last_score` after an evaluation.
     Raises:
         TrainingError: no docs, or a loss or gradient that is not a finite number (the weights have not moved).
+        ConfigError: a dropout that is not from 0 to below 1.
     """
     if len(docs) == 0:
         raise TrainingError("There is nothing to train on: the corpus has no docs.", where="corpora.train")
@@ -110,7 +111,7 @@ def train_steps(
     while not recipe.max_epochs or position.epoch < recipe.max_epochs:
         for batches, is_last in _steps_of_epoch(docs, recipe, position.epoch, position.step_in_epoch):
             clock = Clock(seed=recipe.seed, epoch=position.epoch, step=position.step)
-            dropout = recipe.dropout(position.step, position.last_score)
+            dropout = dropout_at(recipe.dropout, position.step, position.last_score)
             examples = [[Example(doc.without_annotations(), doc) for doc in batch] for batch in batches]
             store.zero_gradients()
             losses = dict(pipeline.update(examples, dropout=dropout, clock=clock))

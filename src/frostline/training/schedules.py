@@ -35,6 +35,24 @@ def as_schedule(rate: Rate) -> Schedule:
     return rate if isinstance(rate, Schedule) else constant(value=float(rate))
 
 
+def dropout_at(schedule: Schedule, step: int, last_score: float | None = None) -> float:
+    """The dropout of a step; ConfigError where it is not from 0 to below 1."""
+    rate = schedule(step, last_score)
+    if not 0 <= rate < 1:
+        raise ConfigError(
+            f"The dropout is {rate} at step {step}, but must be from 0 to below 1: at 1 nothing is left to learn from.",
+            where="training.dropout",
+            fix="Give a share such as 0.1, or a schedule whose values stay below 1.",
+        )
+    return rate
+
+
+def check_dropout(schedule: Schedule, *, n_steps: int) -> None:
+    """Raise ConfigError where a dropout is not from 0 to below 1 at one of the first `n_steps` steps."""
+    for step in range(n_steps):
+        dropout_at(schedule, step)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
     """One value for the whole run."""
@@ -172,8 +190,9 @@ def interpolated(*, steps: Sequence[int], values: Sequence[float]) -> Interpolat
 
 
 def _warmup(initial: float, warmup_steps: int, total_steps: int, final: float, *, cosine: bool) -> Warmup:
-    if warmup_steps < 0 or total_steps < 0:
-        raise ConfigError("warmup_steps and total_steps must be 0 or more.")
+    for name, number in (("warmup_steps", warmup_steps), ("total_steps", total_steps)):
+        if number < 0:
+            raise ConfigError(f"{name} is {number}, but must be 0 or more.", fix="Give a number of steps from 0 up.")
     _check_values(initial, final)
     return Warmup(initial_rate=initial, warmup_steps=warmup_steps, total_steps=total_steps, final_rate=final,
                   cosine=cosine)  # fmt: skip
@@ -186,5 +205,8 @@ def _check_values(*values: float) -> None:
 
 
 def _check_growing(steps: Sequence[int], name: str) -> None:
-    if any(later <= earlier for earlier, later in pairwise(steps)):
-        raise ConfigError(f"The {name} of a schedule must grow, but they are {list(steps)}.")
+    if any(later <= earlier for earlier, later in pairwise((-1, *steps))):
+        raise ConfigError(
+            f"The {name} of a schedule must be 0 or more and grow, but they are {list(steps)}.",
+            fix="Give numbers of steps, each above the one before.",
+        )
