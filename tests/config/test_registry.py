@@ -92,6 +92,14 @@ def test_layers_of_thinc_can_be_named() -> None:
     assert layer.get_dim("nO") == 3
 
 
+def test_a_layer_knows_where_the_config_describes_it() -> None:
+    block = {"@layers": "Linear.v1", "nO": 3, "nI": 2}
+
+    layer = registry.resolve({"model": {"inner": block}}, path="components.tagger")["model"]["inner"]
+
+    assert layer.attrs["config_path"] == "components.tagger.model.inner"
+
+
 def test_a_function_that_takes_any_setting_gets_any() -> None:
     @registry.layers("test.Open.v1")
     def build(*, depth: int, **settings: Any) -> dict[str, Any]:

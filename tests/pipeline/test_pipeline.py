@@ -237,6 +237,43 @@ def test_a_reader_of_docs_needs_a_publisher_that_writes_to_them(encoder: Path) -
     assert error.value.where == "training.annotating_components"
 
 
+@pytest.mark.parametrize("kind", ["listener", "annotating", "independent"])
+@pytest.mark.parametrize("layer", [9, -9])
+def test_a_layer_that_the_encoder_lacks_is_named_with_the_reader_that_asks_for_it(
+    encoder: Path, kind: str, layer: int
+) -> None:
+    config = make_config(encoder, [kind, kind])
+    config["components"]["morphologizer"]["model"]["embedding"]["layer"] = layer
+
+    with pytest.raises(ConfigError, match=f"Layer {layer} is asked for") as error:
+        make_pipeline(config, make_docs())
+
+    assert error.value.where == "components.morphologizer.model.embedding.layer"
+    assert error.value.fix
+
+
+def test_all_readers_that_find_no_publisher_are_named_at_once(encoder: Path) -> None:
+    config = make_config(encoder, ["listener", "listener"])
+    for name in ("tagger", "morphologizer"):
+        config["components"][name]["model"]["embedding"]["publisher"] = "transfomer"
+
+    with pytest.raises(ConfigError, match="2 faults") as error:
+        assemble(config)
+
+    for name in ("tagger", "morphologizer"):
+        assert f"components.{name}.model.embedding.publisher: " in error.value.message
+    assert error.value.message.count("Did you mean 'transformer'?") == 2
+
+
+def test_a_missing_source_is_named_where_the_config_has_it(encoder: Path, tmp_path: Path) -> None:
+    config = make_config(tmp_path / "none", ["independent"])
+
+    with pytest.raises(ModelFileError, match="does not exist") as error:
+        make_pipeline(config, make_docs())
+
+    assert error.value.where == "components.tagger.model.embedding.transformer.source"
+
+
 def test_a_listener_before_its_publisher_is_refused(encoder: Path) -> None:
     config = make_config(encoder, ["listener"])
     config["pipeline"]["components"].reverse()

@@ -27,6 +27,8 @@ from frostline.errors import ConfigError, FrostlineError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CONFIG_PATH = "config_path"  # the attr of a Thinc layer that says which block of the config made it
+
 # Where functions of a namespace are defined; light packages first, since the search stops at the first find.
 _HOMES: dict[str, tuple[str, ...]] = {
     "architectures": ("frostline.embedding", "frostline.components", "frostline.layers", "frostline.pretraining"),
@@ -246,16 +248,24 @@ class Registry:
         args = [self._value(value, f"{path}.*") for value in positional]
         kwargs = {key: self._value(value, _join(path, key)) for key, value in keywords.items()}
         try:
-            return function(*args, **kwargs)
+            made = function(*args, **kwargs)
         except FrostlineError as error:
             if error.where is None:
                 error.where = path or None
             raise
         except ValueError as error:
             raise ConfigError(str(error), where=path or None) from error
+        _note_path(made, path)
+        return made
 
     def _value(self, value: Any, path: str) -> Any:
         return self.resolve(value, path=path) if isinstance(value, dict) else value
+
+
+def _note_path(made: Any, path: str) -> None:
+    """Let a Thinc layer remember which block made it, for the errors that only its use or its neighbours show."""
+    if path and hasattr(made, "walk") and isinstance(getattr(made, "attrs", None), dict):
+        made.attrs.setdefault(CONFIG_PATH, path)  # a function may hand on what an inner block made
 
 
 def _join(path: str, key: str) -> str:
@@ -264,4 +274,4 @@ def _join(path: str, key: str) -> str:
 
 registry = Registry()
 
-__all__ = ["Fault", "Namespace", "Registry", "registry"]
+__all__ = ["CONFIG_PATH", "Fault", "Namespace", "Registry", "registry"]

@@ -23,7 +23,7 @@ from frostline.config import registry
 from frostline.embedding.activations import Activations, Published, Share, gather
 from frostline.embedding.pooling import check_mode
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import transformer_of
+from frostline.embedding.transformer import Transformer, transformer_of
 from frostline.errors import ConfigError, TrainingError
 from frostline.tokens import Doc
 
@@ -115,6 +115,16 @@ def reading_of(model: Model) -> Reading | None:
     reading = model.attrs.get("reading")
     assert reading is None or isinstance(reading, Reading)
     return reading
+
+
+def layer_asked_by(model: Model) -> tuple[Transformer, int] | None:
+    """The transformer that a wired layer reads and the hidden state that it asks for; None for any other layer."""
+    reading = reading_of(model)
+    if reading is not None:
+        return reading.source.transformer, reading.layer
+    if model.name == "independent":
+        return transformer_of(model.layers[0]), model.attrs["layer"]
+    return None
 
 
 def _read(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Tensor, Callable[[Tensor | None], None]]:

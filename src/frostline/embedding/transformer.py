@@ -28,6 +28,20 @@ from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
 
 
+def check_layer(layer: int, n_all: int, *, where: str | None = None) -> None:
+    """Raise ConfigError where an encoder with `n_all` hidden states has no such layer.
+
+    Args:
+        where: config path of the reader's setting.
+    """
+    if not -n_all <= layer < n_all:
+        raise ConfigError(
+            f"Layer {layer} is asked for, but the encoder's hidden states are 0 to {n_all - 1}.",
+            where=where,
+            fix=f"Use 0 (embeddings) to {n_all - 1} (last), or -1 (last) to -{n_all}.",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransformerSettings:
     """What a config says of an encoder; the meaning of each key is in `build_transformer`."""
@@ -84,11 +98,7 @@ class Transformer:
         """The layers to compute as numbers of hidden states, ascending, each once."""
         n_all = self.ready.n_hidden_states
         for layer in self.layers:
-            if not -n_all <= layer < n_all:
-                raise ConfigError(
-                    f"Layer {layer} is asked for, but the encoder's hidden states are 0 to {n_all - 1}.",
-                    fix=f"Use 0 (embeddings) to {n_all - 1} (last), or -1 (last) to -{n_all}.",
-                )
+            check_layer(layer, n_all)
         return tuple(sorted({layer % n_all for layer in self.layers}))
 
     def compute(self, docs: Sequence[Doc], *, is_train: bool, wants_gradient: bool = True) -> Activations:

@@ -7,16 +7,18 @@ model (serialize.py); `finish` declares the modes and moves all parameters into 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from thinc.api import Model
 from torch import nn
 
 from frostline.config import registry
-from frostline.embedding.listener import Reading, reading_of
+from frostline.config.arguments import Fault, raise_faults
+from frostline.config.registry import CONFIG_PATH
+from frostline.embedding.listener import Reading, layer_asked_by, reading_of
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import Transformer, transformers_in
+from frostline.embedding.transformer import Transformer, check_layer, transformers_in
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers import modes
 from frostline.layers.parameters import ParameterStore
@@ -33,32 +35,37 @@ def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
     Raises:
         ConfigError: an unknown factory or name, or a reader without a publisher.
     """
-    order = tuple(config["pipeline"]["components"])
-    publishers: dict[str, Publisher] = {}
-    components: dict[str, Any] = {}
     place = device_of(device)
-    for name in order:
-        part = registry.resolve_component(name, _section(config, name))
-        if isinstance(part, Publisher):
-            publishers[name] = part
-        else:
-            components[name] = part
+    parts = {name: make_part(config, name) for name in config["pipeline"]["components"]}
+    for part in parts.values():
         for transformer in transformers_in(part.model):
             transformer.device = place
+    tokenizer = registry.resolve(config["pipeline"]["tokenizer"], path="pipeline.tokenizer")
+    pipeline = put_together(config, parts, tokenizer, device=place)
+    faults = connect(pipeline)
+    if faults:
+        raise_faults(faults)
+    return pipeline
+
+
+def make_part(config: Mapping[str, Any], name: str) -> Any:
+    """One publisher or component by its section; ConfigError says what is wrong with it."""
+    return registry.resolve_component(name, _section(config, name))
+
+
+def put_together(config: dict[str, Any], parts: Mapping[str, Any], tokenizer: Any, *, device: str) -> Pipeline:
+    """A pipeline of parts that do not know each other yet; see `connect`."""
     training = config.get("training", {})
-    pipeline = Pipeline(
+    return Pipeline(
         config=config,
-        tokenizer=registry.resolve({"tokenizer": config["pipeline"]["tokenizer"]})["tokenizer"],
-        publishers=publishers,
-        components=components,
-        order=order,
+        tokenizer=tokenizer,
+        publishers={name: part for name, part in parts.items() if isinstance(part, Publisher)},
+        components={name: part for name, part in parts.items() if not isinstance(part, Publisher)},
+        order=tuple(parts),
         annotating=frozenset(training.get("annotating_components", ())),
         frozen=frozenset(training.get("frozen_components", ())),
-        device=place,
+        device=device,
     )
-    _check_names(pipeline)
-    _connect(pipeline)
-    return pipeline
 
 
 def finish(pipeline: Pipeline) -> None:
@@ -117,6 +124,31 @@ def embedding_width(model: Model) -> int:
     )
 
 
+def faults_of_layers(
+    pipeline: Pipeline, n_hidden_states: Callable[[Transformer], int | None] = lambda one: one.ready.n_hidden_states
+) -> Iterator[ConfigError]:
+    """The readers that ask for a layer which their encoder lacks.
+
+    Args:
+        n_hidden_states: of an encoder; None where it is unknown, and nothing is said then.
+    """
+    for name, model in models_of(pipeline):
+        for node in model.walk():
+            asked = layer_asked_by(node)
+            n_all = n_hidden_states(asked[0]) if asked else None
+            if asked is None or n_all is None:
+                continue
+            try:
+                check_layer(asked[1], n_all, where=f"{path_of(node, name)}.layer")
+            except ConfigError as error:
+                yield error
+
+
+def path_of(node: Model, component: str) -> str:
+    """The config path of the block that made a layer of a component's model."""
+    return str(node.attrs.get(CONFIG_PATH, f"components.{component}.model"))
+
+
 def _tree(model: Model) -> nn.Module:
     """The torch modules of a model as one tree; a single one stands for itself, so its names stay short."""
     found = list(torch_modules(model))
@@ -128,7 +160,7 @@ def _tree(model: Model) -> nn.Module:
     return tree
 
 
-def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     sections = config.get("components", {})
     if name not in sections:
         raise ConfigError(
@@ -141,46 +173,57 @@ def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     return section
 
 
-def _check_names(pipeline: Pipeline) -> None:
-    for key, names in (("annotating_components", pipeline.annotating), ("frozen_components", pipeline.frozen)):
-        for name in sorted(names):
-            if name not in pipeline.order:
-                raise ConfigError(
-                    f"'{name}' is no component of the pipeline.",
-                    where=f"training.{key}",
-                    fix=did_you_mean(name, pipeline.order),
-                )
-
-
-def _connect(pipeline: Pipeline) -> None:
-    """Give every reading its publisher, and every publisher its readings."""
+def connect(pipeline: Pipeline) -> list[Fault]:
+    """Give every reading its publisher, and every publisher its readings; what keeps them apart."""
+    faults = list(_unknown_names(pipeline))
     readers: dict[str, list[Reading]] = {name: [] for name in pipeline.publishers}
     before: list[str] = []
-    for name in pipeline.order:
+    for name, model in models_of(pipeline):
         if name in pipeline.publishers:
             before.append(name)
             continue
-        for reading in readings_in(pipeline.components[name].model):
-            publisher = _choose(reading.publisher_name, before, reader=name)
+        for node in model.walk():
+            reading = reading_of(node)
+            if reading is None:
+                continue
+            publisher = _chosen(reading.publisher_name, before)
+            if publisher is None:
+                faults.append(_without_publisher(reading.publisher_name, before, name, path_of(node, name)))
+                continue
             reading.publisher = pipeline.publishers[publisher]
             readers[publisher].append(reading)
             if reading.from_docs and publisher not in pipeline.annotating:
-                raise ConfigError(
-                    f"'{name}' reads the activations of '{publisher}' from the docs, but nobody writes them there.",
-                    where="training.annotating_components",
-                    fix=f'Add "{publisher}" to the list, or read it with frostline.Listener.v1.',
-                )
+                faults.append(_without_annotations(publisher, name))
     for publisher, found in readers.items():
         pipeline.publishers[publisher].wire(found)
+    return faults
 
 
-def _choose(wanted: str, before: list[str], *, reader: str) -> str:
+def _unknown_names(pipeline: Pipeline) -> Iterator[Fault]:
+    for key, names in (("annotating_components", pipeline.annotating), ("frozen_components", pipeline.frozen)):
+        for name in sorted(names):
+            if name not in pipeline.order:
+                message = f"'{name}' is no component of the pipeline."
+                yield Fault(path=f"training.{key}", message=message, fix=did_you_mean(name, pipeline.order))
+
+
+def _chosen(wanted: str, before: list[str]) -> str | None:
     if wanted == "*" and before:
         return before[-1]
-    if wanted in before:
-        return wanted
-    raise ConfigError(
-        f"'{reader}' reads the publisher '{wanted}', but no such publisher comes before it in the pipeline.",
-        where=f"components.{reader}.model",
+    return wanted if wanted in before else None
+
+
+def _without_publisher(wanted: str, before: list[str], reader: str, path: str) -> Fault:
+    return Fault(
+        path=f"{path}.publisher",
+        message=f"'{reader}' reads the publisher '{wanted}', but no such publisher comes before it in the pipeline.",
         fix=did_you_mean(wanted, before) if before else "Put a transformer before it in pipeline.components.",
+    )
+
+
+def _without_annotations(publisher: str, reader: str) -> Fault:
+    return Fault(
+        path="training.annotating_components",
+        message=f"'{reader}' reads the activations of '{publisher}' from the docs, but nobody writes them there.",
+        fix=f'Add "{publisher}" to the list, or read it with frostline.Listener.v1.',
     )

@@ -14,7 +14,7 @@ from frostline.embedding.transformer import load_encoder, transformer_of
 from frostline.errors import ModelFileError
 from frostline.layers.randomness import Clock, seed_for
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import embedding_width, finish, models_of
+from frostline.pipeline.wiring import embedding_width, faults_of_layers, finish, models_of, path_of
 from frostline.tokens import Doc
 
 
@@ -36,11 +36,18 @@ def initialize(pipeline: Pipeline, references: Callable[[], Iterable[Doc]], *, s
 
 
 def load_encoders(pipeline: Pipeline) -> None:
-    """Load every transformer of a pipeline from the source that its config names."""
+    """Load every transformer of a pipeline from the source that its config names.
+
+    Raises:
+        ModelFileError: a source is missing or broken.
+        ConfigError: an encoder knows no such setting, or lacks a layer that is asked for.
+    """
     for name, model in models_of(pipeline):
         for node in model.walk():
             if "transformer" in node.attrs:
                 _load(name, node)
+    for fault in faults_of_layers(pipeline):
+        raise fault
 
 
 def _load(component: str, node: Model) -> None:
@@ -48,7 +55,7 @@ def _load(component: str, node: Model) -> None:
     if not source.is_dir():
         raise ModelFileError(
             f"The transformer of '{component}' should come from the folder '{source}', which does not exist.",
-            where=f"components.{component}.model.source",
+            where=f"{path_of(node, component)}.source",
             fix="Fetch it first (`project run fetch`), or name another folder with config.json, tokenizer.json "
             "and model.safetensors.",
         )
