@@ -29,14 +29,23 @@ def config(
 ) -> None:
     """Check a config and print what it comes to, or all its faults.
 
-    Checked are keys, values and names of functions, with overlays, overrides and references in place. Neither corpora
-    nor weights are read, so this takes seconds. The result is the config with every default filled in; with `--json`
-    it is one JSON object. Faults go to standard error, each with its file and line, and the exit code is 2.
+    Checked are keys, values and names of functions, with overlays, overrides and references in place; then everything
+    is built that needs no data, as `frostline train` would. Neither docs nor weights are read, so this takes seconds.
+    The result is the config with every default filled in; with `--json` it is one JSON object. Faults go to standard
+    error, each with its file and line, and the exit code is 2. A corpus or transformer that is not on the disk is told
+    there too, but is no fault of the config: an earlier step may bring it.
 
     Written: nothing.
     """
     overrides = options.begin(context, code=code, quiet=quiet)
     filled = options.filled_config(path, overrides)
+    faults, absent = options.faults_of(filled)
+    for line in absent:
+        console.say(f"warning: {line}")
+    if faults:
+        from frostline.config.arguments import raise_faults
+
+        raise_faults(faults, filled.locate)
     if json:
         console.out(json_module.dumps(filled, indent=2, ensure_ascii=False))
     else:

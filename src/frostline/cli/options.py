@@ -18,6 +18,7 @@ from frostline.errors import UsageError
 
 if TYPE_CHECKING:
     from frostline.config import Config
+    from frostline.config.arguments import Fault
     from frostline.training.driver import Outcome
 
 MACHINE = "Machine"
@@ -110,6 +111,19 @@ def filled_config(path: Path, overrides: Mapping[str, Any], *, needs: Sequence[s
     for name in needs:
         require(config, name, file=path)
     return fill_config(config)[0]
+
+
+def faults_of(config: Config) -> tuple[list[Fault], list[str]]:
+    """What is wrong with a filled config once it is built, and a line on everything it names that is not here."""
+    from frostline.config.arguments import as_line
+    from frostline.pretraining.settings import settings_from
+    from frostline.training.checking import attempt, find_faults
+
+    found = find_faults(config)
+    if config.get("pretraining"):
+        found += attempt(lambda: settings_from(config), "pretraining")[1]
+    faults = [finding.fault for finding in found if not finding.is_absence]
+    return faults, [as_line(finding.fault, config.locate) for finding in found if finding.is_absence]
 
 
 def logger_of(config: Config) -> Any:

@@ -66,10 +66,14 @@ def raise_faults(faults: Sequence[Fault], locate: Callable[[str], str | None] = 
         fault = faults[0]
         raise ConfigError(fault.message, where=_place(fault, locate) or None, fix=fault.fix)
     lines = [f"The config has {len(faults)} faults:"]
-    for fault in faults:
-        line = f"  {_place(fault, locate)}: {fault.message}"
-        lines.append(f"{line} {fault.fix}" if fault.fix else line)
+    lines += [f"  {as_line(fault, locate)}" for fault in faults]
     raise ConfigError("\n".join(lines))
+
+
+def as_line(fault: Fault, locate: Callable[[str], str | None]) -> str:
+    """A fault as one line: its config path, its file and line where known, what it is, how to mend it."""
+    line = f"{_place(fault, locate)}: {fault.message}"
+    return f"{line} {fault.fix}" if fault.fix else line
 
 
 def _place(fault: Fault, locate: Callable[[str], str | None]) -> str:

@@ -83,6 +83,7 @@ def read_corpus(
     Raises:
         CorpusError: there is no corpus, or it is broken. ConfigError: a setting below 1 (limit: below 0).
     """
+    check_cut(unit, n_sentences, max_words)  # before the corpus is looked for: both may be wrong
     if limit is not None and limit < 0:
         raise ConfigError("A corpus can't be limited to fewer than no docs.", fix="Set limit to 0 or null for all.")
     return CorpusReader(open_corpus(Path(path)), unit=unit, n_sentences=n_sentences, max_words=max_words,

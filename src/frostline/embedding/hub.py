@@ -45,30 +45,16 @@ def load_encoder_files(
         ModelFileError: a file is missing or can't be read, or weights are missing in it.
     """
     folder = Path(folder)
-    _check_files(folder)
+    config = read_config(folder, transformer_settings)
     with _quiet():
         try:
-            config, unknown = AutoConfig.from_pretrained(
-                folder, local_files_only=True, return_unused_kwargs=True, **transformer_settings
-            )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **tokenizer_settings)
             model, loading = AutoModel.from_pretrained(
                 folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32,
                 output_loading_info=True, **_without_pooler(config),
             )  # fmt: skip
         except Exception as error:  # transformers, tokenizers and safetensors raise all kinds for a broken file
-            first_line = str(error).strip().split("\n")[0]
-            raise ModelFileError(
-                f"The encoder in '{folder}' can't be loaded: {first_line}", where=str(folder), fix=_FETCH_AGAIN
-            ) from error
-    if unknown:
-        key = min(unknown)
-        known = [name for name in _config_of(model) if not name.startswith("_")]
-        raise ConfigError(
-            f"transformer_settings has '{key}', which a {config.model_type} encoder does not know.",
-            where=str(folder / CONFIG),
-            fix=did_you_mean(key, known),
-        )
+            raise _broken(folder, error) from error
     missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if missing:
         raise ModelFileError(
@@ -79,6 +65,39 @@ def load_encoder_files(
     if not tokenizer.is_fast:
         raise ModelFileError("The tokenizer has no fast version.", where=str(folder), fix="Choose another encoder.")
     return _encoder_alone(model).eval(), tokenizer
+
+
+def read_config(folder: Path, transformer_settings: Mapping[str, Any]) -> Any:
+    """The config of an encoder with `transformer_settings` in it; its weights stay unread.
+
+    Raises:
+        ConfigError: the encoder knows no such setting.
+        ModelFileError: one of the encoder's files is missing, or its config can't be read.
+    """
+    _check_files(folder)
+    with _quiet():
+        try:
+            config, unknown = AutoConfig.from_pretrained(
+                folder, local_files_only=True, return_unused_kwargs=True, **transformer_settings
+            )
+        except Exception as error:  # transformers raises all kinds for a broken file
+            raise _broken(folder, error) from error
+    if unknown:
+        key = min(unknown)
+        known = [name for name in config.to_dict() if name not in _VOLATILE and not name.startswith("_")]
+        raise ConfigError(
+            f"transformer_settings has '{key}', which a {config.model_type} encoder does not know.",
+            where=str(folder / CONFIG),
+            fix=did_you_mean(key, known),
+        )
+    return config
+
+
+def _broken(folder: Path, error: Exception) -> ModelFileError:
+    first_line = str(error).strip().split("\n")[0]
+    return ModelFileError(
+        f"The encoder in '{folder}' can't be loaded: {first_line}", where=str(folder), fix=_FETCH_AGAIN
+    )
 
 
 def model_from_config(config: Any) -> Any:

@@ -18,6 +18,7 @@ from thinc.api import Model
 from torch import Tensor
 
 from frostline.config import registry
+from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.activations import Activations
 from frostline.embedding.encoder import PRECISIONS, Encoder
 from frostline.embedding.pieces import Pieces, PieceTable
@@ -233,9 +234,14 @@ def load_encoder(model: Model, folder: Path) -> None:
 
 
 def transformer_of(model: Model) -> Transformer:
-    """The transformer behind a layer made by `build_transformer`."""
-    transformer = model.attrs["transformer"]
-    assert isinstance(transformer, Transformer)
+    """The transformer behind a layer made by `build_transformer`; ConfigError where it was made by another function."""
+    transformer = model.attrs.get("transformer")
+    if not isinstance(transformer, Transformer):
+        raise ConfigError(
+            f"The layer '{model.name}' is no transformer.",
+            where=model.attrs.get(CONFIG_PATH),
+            fix="Give a block such as frostline.Transformer.v1.",
+        )
     return transformer
 
 

@@ -24,6 +24,7 @@ from frostline.pretraining.settings import PretrainingSettings, settings_from
 from frostline.pretraining.wordpieces import train_tokenizer
 from frostline.tokens import Doc
 from frostline.training.averages import averages_from
+from frostline.training.checking import check_training
 from frostline.training.checkpoint import digest_of_run
 from frostline.training.driver import Outcome, Place, Policy, train
 from frostline.training.loggers import Logger
@@ -50,6 +51,7 @@ def pretrain(
     system, training, settings = config.get("system") or {}, config.get("training"), settings_from(config)
     if not training:
         raise ConfigError("There is no section [training] to say how long and how fast.", where="training")
+    check_training(config)
     seed = int(system.get("seed", 0))
     set_up(seed, deterministic=system.get("deterministic", "yes"), threads=threads or system.get("threads", 0))
     train_docs: Any = reader_of(config, "train")

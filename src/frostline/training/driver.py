@@ -24,6 +24,7 @@ from frostline.training.averages import Averages, NoAverages
 from frostline.training.checkpoint import Learner, Progress, best_values, resume, save_best, save_checkpoint
 from frostline.training.loggers import ConsoleLogger, EvaluationRecord, Guarded, Logger, Plan, as_row, write_log
 from frostline.training.loop import Docs, Recipe, StepResult, Trainable, count_steps, train_steps
+from frostline.training.memory import STEPS_BETWEEN, give_back
 from frostline.training.optimizer import Optimizer
 from frostline.training.saving import CHECKPOINT, LOG, MODEL_BEST, MODEL_LAST, TIMING, clear_leftovers, save_model
 from frostline.training.schedules import check_dropout
@@ -70,6 +71,16 @@ class Outcome:
     resumed_from: int | None  # step of the checkpoint, None for a run from the start
 
 
+def check_ending(*, max_epochs: int, max_steps: int, patience: int) -> None:
+    """Raise ConfigError where nothing ever ends the run."""
+    if not (max_epochs or max_steps or patience):
+        raise ConfigError(
+            "Nothing ever ends this training: max_epochs, max_steps and patience are all 0.",
+            where="training",
+            fix="Set one of them above 0.",
+        )
+
+
 def bind_schedules(docs: Docs, optimizer: Optimizer, recipe: Recipe, policy: Policy) -> tuple[Recipe, int | None]:
     """Tell all schedules how long the run is; the recipe with its schedule bound, and the length in steps."""
     total_steps = count_steps(docs, recipe, max_steps=policy.max_steps)
@@ -104,12 +115,7 @@ def train(
             writes to the same folder, or the disk refuses.
     Any exception, Ctrl-C too, leaves the last state as model-last and is raised again.
     """
-    if not (recipe.max_epochs or policy.max_steps or policy.patience):
-        raise ConfigError(
-            "Nothing ever ends this training: max_epochs, max_steps and patience are all 0.",
-            where="training",
-            fix="Set one of them above 0.",
-        )
+    check_ending(max_epochs=recipe.max_epochs, max_steps=policy.max_steps, patience=policy.patience)
     recipe, total_steps = bind_schedules(train_docs, optimizer, recipe, policy)
     learner = Learner(store=pipeline.parameters, optimizer=optimizer, averages=averages or NoAverages())
     run = _Run(pipeline=pipeline, dev_docs=dev_docs, learner=learner, policy=policy, place=place,
@@ -208,6 +214,8 @@ class _Run:
             self.progress.n_words += result.n_words
             self.tally.add(result)
             self.logger.stepped(result)
+            if result.step % STEPS_BETWEEN == 0:
+                give_back()
             ending = self._ending(recipe)
             if ending is not None or self._is_due(result):
                 self._evaluate(result)
@@ -273,6 +281,7 @@ class _Run:
         """Score the model as it would be saved, save it if it is the best, write log and checkpoint."""
         started = time.perf_counter()
         progress, output = self.progress, self.place.output
+        give_back()  # batches of an evaluation are of other sizes than those of training
         with self.learner.store.use(self.learner.averages.values()):
             metrics = dict(self.pipeline.evaluate(self.dev_docs).metrics)
             score = _score(metrics, self.policy.score_weights)
@@ -299,6 +308,7 @@ class _Run:
             progress.seconds_evaluating + now - started,
         )
         save_checkpoint(self._checkpoint, self.learner, progress, digest=self.place.digest)
+        give_back()
         progress.seconds_evaluating += time.perf_counter() - now
         self.logger.evaluated(record)
 

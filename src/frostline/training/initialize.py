@@ -51,6 +51,12 @@ def load_encoders(pipeline: Pipeline) -> None:
 
 
 def _load(component: str, node: Model) -> None:
+    check_source(component, node)
+    load_encoder(node, Path(transformer_of(node).settings.source))
+
+
+def check_source(component: str, node: Model) -> None:
+    """Raise ModelFileError where the folder that a transformer should come from is not there."""
     source = Path(transformer_of(node).settings.source)
     if not source.is_dir():
         raise ModelFileError(
@@ -59,4 +65,3 @@ def _load(component: str, node: Model) -> None:
             fix="Fetch it first (`project run fetch`), or name another folder with config.json, tokenizer.json "
             "and model.safetensors.",
         )
-    load_encoder(node, source)

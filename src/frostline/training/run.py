@@ -14,7 +14,6 @@ from frostline.config import registry
 from frostline.embedding.store import ActivationCache, open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
-from frostline.evaluation import weighted_score
 from frostline.files import remove_tree
 from frostline.layers.modes import Mode, mode_of
 from frostline.pipeline.evaluation import precision_of
@@ -22,6 +21,7 @@ from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
 from frostline.pipeline.wiring import assemble, transformers_of
 from frostline.training.averages import averages_from
+from frostline.training.checking import check_training
 from frostline.training.checkpoint import digest_of_run
 from frostline.training.driver import Outcome, Place, Policy
 from frostline.training.driver import train as drive
@@ -48,6 +48,7 @@ def train(
     Raises:
         FrostlineError: of the kind that says whose fault it is; the last state is saved first.
     """
+    check_training(config)
     system, training = config["system"], config["training"]
     set_up(system["seed"], deterministic=system["deterministic"], threads=threads or system["threads"])
     pipeline = assemble(config, device=device or system["device"])
@@ -57,7 +58,6 @@ def train(
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
     attach_stores(pipeline, training.get("activations") or {}, cache)
-    weighted_score({}, training["score_weights"])  # a misspelt metric shows here, not after the first epoch
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, transformer in enumerate(transformers_of(pipeline)):
         data[f"encoder-{number}"] = transformer.ready.digest()
@@ -140,7 +140,7 @@ def _recipe(config: Mapping[str, Any]) -> Recipe:
     return Recipe(
         seed=_seed(config),
         batcher=registry.resolve(training["batcher"], path="training.batcher"),
-        dropout=as_schedule(_resolved(training["dropout"], "training.dropout")),
+        dropout=as_schedule(_resolved(training["dropout"], "training.dropout"), where="training.dropout"),
         accumulate_gradient=training["accumulate_gradient"],
         max_epochs=training["max_epochs"],
     )

@@ -30,9 +30,21 @@ class Schedule(Protocol):
 Rate: TypeAlias = Schedule | float
 
 
-def as_schedule(rate: Rate) -> Schedule:
-    """A plain number as a schedule that never changes."""
-    return rate if isinstance(rate, Schedule) else constant(value=float(rate))
+def as_schedule(rate: Rate, *, where: str | None = None) -> Schedule:
+    """A plain number as a schedule that never changes; ConfigError where `rate` is neither.
+
+    Args:
+        where: config path of the rate, for the message.
+    """
+    if isinstance(rate, Schedule):
+        return rate
+    if not isinstance(rate, int | float):
+        raise ConfigError(
+            f"A {type(rate).__name__} is neither a number nor a schedule.",
+            where=where,
+            fix="A schedule can be called with a step and has a method 'bind', such as frostline.constant.v1.",
+        )
+    return constant(value=float(rate))
 
 
 def dropout_at(schedule: Schedule, step: int, last_score: float | None = None) -> float:

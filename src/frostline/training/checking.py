@@ -1,0 +1,183 @@
+"""Find what is wrong with a filled config before any work: build all that needs no data, and collect every fault.
+
+fill.py has checked names, keys and types by then. Found here are what only constructors know, what shows when parts
+meet, and what is not on the disk. Indexes of corpora and the config.json of encoders are read, docs and weights are
+not. Loggers are not built: to make one may start to track a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from thinc.api import Model
+
+from frostline.config import registry
+from frostline.config.arguments import Fault, join, raise_faults
+from frostline.embedding.hub import read_config
+from frostline.embedding.transformer import transformer_of
+from frostline.errors import ConfigError, FrostlineError, did_you_mean
+from frostline.evaluation import weighted_score
+from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
+from frostline.training.driver import check_ending
+from frostline.training.initialize import check_source
+from frostline.training.schedules import as_schedule, check_dropout
+
+STEPS_LOOKED_AT = 1000  # of a dropout's schedule, where only the corpus says how long the run is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that stops a run."""
+
+    fault: Fault
+    error: FrostlineError  # as it was raised
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether a corpus or an encoder can't be read here; the config may be right, and an earlier step bring it."""
+        return not isinstance(self.error, ConfigError)
+
+
+def find_faults(config: Mapping[str, Any], *, corpora: Sequence[str] | None = None) -> list[Finding]:
+    """Try everything that a filled config describes.
+
+    Args:
+        config: interpolated; sections may be left out.
+        corpora: names of those that are needed; None for all.
+    """
+    found: list[Finding] = []
+    if config.get("pipeline"):
+        found += _of_pipeline(config)
+    for name, block in (config.get("corpora") or {}).items():
+        if corpora is None or name in corpora:
+            found += _of_block(block, f"corpora.{name}")
+    if config.get("training"):
+        found += _of_training(config["training"])
+    return [finding for i, finding in enumerate(found) if finding.fault not in [other.fault for other in found[:i]]]
+
+
+def check_training(config: Mapping[str, Any]) -> None:
+    """Raise one error for all that would stop a training with this config.
+
+    Raises:
+        ConfigError: all faults, each with its config path and, where the config knows it, file and line.
+        CorpusError, ModelFileError: one corpus or encoder is missing or broken, and nothing else is wrong.
+    """
+    found = find_faults(config, corpora=("train", "dev"))
+    if len(found) == 1 and found[0].is_absence:
+        raise found[0].error
+    if found:
+        raise_faults([finding.fault for finding in found], getattr(config, "locate", lambda path: None))
+
+
+def attempt(make: Callable[[], Any], path: str) -> tuple[Any, list[Finding]]:
+    """What `make` gives, or None and what is wrong. path: the config path of what it makes."""
+    try:
+        return make(), []
+    except ConfigError as error:
+        return None, [_finding(error, error.where or path)]
+    except FrostlineError as error:
+        return None, [_finding(error, path)]
+
+
+def _finding(error: FrostlineError, path: str) -> Finding:
+    message = error.message
+    if error.where and error.where != path and not isinstance(error, ConfigError):
+        message = f"{message.rstrip('.')}: {error.where}."  # of a file: the config path says where it was named
+    return Finding(fault=Fault(path=path, message=message, fix=error.fix), error=error)
+
+
+def _of_block(block: Any, path: str) -> list[Finding]:
+    """A block that fails hides those inside and beside it, so these are tried by themselves then."""
+    if not isinstance(block, dict):
+        return []
+    found = attempt(partial(registry.resolve, block, path=path), path)[1]
+    return found + _of_inner_blocks(block, path) if found else []
+
+
+def _of_inner_blocks(block: Mapping[str, Any], path: str) -> list[Finding]:
+    return [finding for key, value in block.items() for finding in _of_block(value, join(path, key))]
+
+
+def _of_pipeline(config: Mapping[str, Any]) -> list[Finding]:
+    parts: dict[str, Any] = {}
+    found = _of_block(config["pipeline"].get("tokenizer"), "pipeline.tokenizer")
+    for name in config["pipeline"]["components"]:
+        parts[name], faults = attempt(partial(make_part, config, name), f"components.{name}")
+        if faults:
+            found += faults + _of_inner_blocks(config.get("components", {}).get(name, {}), f"components.{name}")
+    found += _of_modes(config["pipeline"].get("modes", {}), tuple(parts))
+    if any(part is None for part in parts.values()):
+        return found
+    pipeline = put_together(dict(config), parts, None, device="cpu")
+    faults_between, faults = attempt(partial(connect, pipeline), "components")
+    found += faults
+    found += [_finding(ConfigError(one.message, fix=one.fix), one.path) for one in faults_between or ()]
+    return found + list(_of_encoders(pipeline, is_connected=faults_between == []))
+
+
+def _of_modes(modes: Mapping[str, str], names: Sequence[str]) -> Iterator[Finding]:
+    """Patterns of modules that begin with no component; what they match further on is known with the encoders."""
+    for pattern in modes:
+        component = pattern.partition(".")[0]
+        if component not in names and not any(sign in component for sign in "*?["):
+            message = f"The pattern '{pattern}' matches no module of the pipeline."
+            yield _finding(ConfigError(message, fix=did_you_mean(component, names)), f"pipeline.modes.{pattern}")
+
+
+def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]:
+    n_states: dict[int, int] = {}  # by the identity of the transformer
+    for name, model in models_of(pipeline):
+        for node in model.walk():
+            if "transformer" in node.attrs:
+                config, found = _config_of_encoder(name, node)
+                yield from found
+                if config is not None:
+                    n_states[id(transformer_of(node))] = config.num_hidden_layers + 1
+    if is_connected:
+        for error in faults_of_layers(pipeline, lambda transformer: n_states.get(id(transformer))):
+            yield _finding(error, error.where or "")
+
+
+def _config_of_encoder(component: str, node: Model) -> tuple[Any, list[Finding]]:
+    path, settings = path_of(node, component), transformer_of(node).settings
+    _, found = attempt(partial(check_source, component, node), f"{path}.source")
+    if found:
+        return None, found
+    try:
+        return read_config(Path(settings.source), settings.transformer_settings), []
+    except ConfigError as error:
+        return None, [_finding(error, f"{path}.transformer_settings")]
+    except FrostlineError as error:
+        return None, [_finding(error, f"{path}.source")]
+
+
+def _of_training(training: Mapping[str, Any]) -> list[Finding]:
+    found = [finding for key in ("batcher", "dropout", "optimizer")
+             for finding in _of_block(training.get(key), f"training.{key}")]  # fmt: skip
+    n_epochs, n_steps, patience = (training.get(key, 0) for key in ("max_epochs", "max_steps", "patience"))
+    checks: list[Callable[[], Any]] = [
+        partial(check_ending, max_epochs=n_epochs, max_steps=n_steps, patience=patience),
+        partial(weighted_score, {}, training.get("score_weights")),
+    ]
+    if not found and (n_epochs or n_steps or patience):
+        length = n_steps or (STEPS_LOOKED_AT if n_epochs else None)
+        checks += [partial(_check_dropout, training.get("dropout", 0.0), length),
+                   partial(_check_optimizer, training["optimizer"], length)]  # fmt: skip
+    return found + [finding for check in checks for finding in attempt(check, "training")[1]]
+
+
+def _check_dropout(given: Any, n_steps: int | None) -> None:
+    rate = registry.resolve(given, path="training.dropout") if isinstance(given, dict) else given
+    schedule = as_schedule(rate, where="training.dropout").bind(total_steps=n_steps)
+    check_dropout(schedule, n_steps=n_steps or STEPS_LOOKED_AT)
+
+
+def _check_optimizer(block: Mapping[str, Any], n_steps: int | None) -> None:
+    """Whether its schedules can do with a run that nothing but patience ends."""
+    registry.resolve(block, path="training.optimizer").bind(total_steps=n_steps)

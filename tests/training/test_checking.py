@@ -1,0 +1,195 @@
+"""What is wrong with a config is found before any work, all of it at once, each fault with its config path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frostline.cli.main import run
+from frostline.config import Config, registry
+from frostline.corpora.store import write_corpus
+from frostline.errors import ConfigError, CorpusError, ModelFileError
+from frostline.training.checking import check_training, find_faults
+from tests.pipeline.tiny import make_config, make_docs, make_encoder
+
+LISTENER = "components.tagger.model.embedding"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an encoder and two corpora."""
+    folder = tmp_path_factory.mktemp("checking")
+    make_encoder(folder / "encoder")
+    for name in ("train", "dev"):
+        write_corpus(make_docs(), folder / name)
+    return folder
+
+
+def filled(folder: Path, kind: str = "listener", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A whole config; `changes` sets values by config path, and None takes them away."""
+    config = make_config(folder / "encoder", [kind, kind])
+    config["system"] = {"seed": 0, "threads": 1, "deterministic": "yes", "device": "cpu"}
+    config["corpora"] = {name: {"@readers": "frostline.Corpus.v1", "path": str(folder / name)}
+                         for name in ("train", "dev")}  # fmt: skip
+    config["training"] |= {
+        "max_epochs": 1, "max_steps": 0, "patience": 0, "dropout": 0.1, "score_weights": {},
+        "batcher": {"@batchers": "frostline.batch_by_words.v1", "n_words": 50},
+        "optimizer": {"@optimizers": "frostline.Adam.v1", "learn_rate": 0.01},
+    }  # fmt: skip
+    for path, value in (changes or {}).items():
+        *parents, key = path.split(".")
+        section = config
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+    return config
+
+
+def told(config: dict[str, Any]) -> dict[str, str]:
+    """Config path → message of everything that was found."""
+    return {finding.fault.path: finding.fault.message for finding in find_faults(config)}
+
+
+@pytest.mark.parametrize("kind", ["listener", "annotating", "independent"])
+def test_a_config_that_can_be_trained_has_no_fault(folder: Path, kind: str) -> None:
+    assert find_faults(filled(folder, kind)) == []
+
+
+def rising(value: float) -> dict[str, Any]:
+    return {"@schedules": "frostline.piecewise.v1", "boundaries": [5], "values": [0.0, value]}
+
+
+FAULTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"components.transformer.model.window": 0}, "components.transformer.model", "window is 0"),
+    ({"components.transformer.model.precision": "fp8"}, "components.transformer.model", "'fp8' is no precision"),
+    (
+        {"components.transformer.model.transformer_settings": {"hidden_droput_prob": 0.1}},
+        "components.transformer.model.transformer_settings",
+        "hidden_droput_prob",
+    ),
+    ({f"{LISTENER}.layer": 9}, f"{LISTENER}.layer", "Layer 9 is asked for"),
+    ({f"{LISTENER}.publisher": "transfomer"}, f"{LISTENER}.publisher", "no such publisher"),
+    ({f"{LISTENER}.pooling": "maen"}, LISTENER, "no pooling"),
+    ({f"{LISTENER}.@architectures": "frostline.Lisener.v1"}, f"{LISTENER}.@architectures", "frostline.Lisener.v1"),
+    ({"components.tagger.factory": "taggre"}, "components.tagger.factory", "'taggre'"),
+    ({"pipeline.tokenizer.lang": "de"}, "pipeline.tokenizer", "English only"),
+    ({"pipeline.modes": {"transfomer.*": "frozen"}}, "pipeline.modes.transfomer.*", "matches no module"),
+    ({"corpora.dev.n_sentences": 0}, "corpora.dev", "less than one sentence"),
+    ({"training.batcher.n_words": 0}, "training.batcher", "at least one word"),
+    ({"training.optimizer.learn_rate": -1.0}, "training.optimizer", "must be 0 or more"),
+    ({"training.optimizer.eps": -1.0}, "training.optimizer", "eps is -1.0"),
+    ({"training.dropout": rising(1.0)}, "training.dropout", "at step 5"),
+    ({"training.score_weights": {"upos": 1.0}}, "training.score_weights", "'upos'"),
+    ({"training.max_epochs": 0}, "training", "Nothing ever ends"),
+    (
+        {
+            "training.max_epochs": 0,
+            "training.patience": 9,
+            "training.optimizer.learn_rate": {"@schedules": "frostline.warmup_linear.v1", "initial_rate": 0.1},
+        },
+        "training",
+        "has no length",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "path", "message"), FAULTS, ids=[fault[2] for fault in FAULTS])
+def test_what_only_constructors_know_is_found_with_its_config_path(
+    folder: Path, changes: dict[str, Any], path: str, message: str
+) -> None:
+    found = find_faults(filled(folder, changes=changes))
+
+    assert [finding.fault.path for finding in found] == [path]
+    assert message in found[0].fault.message
+    assert found[0].fault.fix
+    assert not found[0].is_absence
+
+
+def test_every_block_that_fails_is_found_also_one_beside_another(folder: Path) -> None:
+    faulty = {"@architectures": "frostline.Listener.v1", "pooling": "maen"}
+    config = filled(folder, changes={
+        "components.transformer.model.window": 0, f"{LISTENER}.pooling": "maen",
+        "components.morphologizer.model": {"first": faulty, "second": faulty},
+        "training.batcher.n_words": 0, "training.optimizer.learn_rate": rising(-1.0),
+    })  # fmt: skip
+
+    assert list(told(config)) == [
+        "components.transformer.model", LISTENER, "components.morphologizer.model.first",
+        "components.morphologizer.model.second", "training.batcher", "training.optimizer.learn_rate",
+    ]  # fmt: skip
+
+
+def test_an_independent_reader_that_holds_no_transformer_is_named(folder: Path) -> None:
+    config = filled(folder, "independent", {f"{LISTENER}.transformer": {"@layers": "Linear.v1", "nO": 2, "nI": 2}})
+
+    assert told(config) == {f"{LISTENER}.transformer": "The layer 'linear' is no transformer."}
+
+
+def test_a_corpus_and_an_encoder_that_are_not_here_are_told_apart_from_faults(folder: Path, tmp_path: Path) -> None:
+    changes = {"components.transformer.model.source": "none", "corpora.dev.path": str(tmp_path / "none")}
+
+    found = find_faults(filled(folder, changes=changes))
+
+    assert [finding.fault.path for finding in found] == ["components.transformer.model.source", "corpora.dev"]
+    assert all(finding.is_absence for finding in found)
+    assert str(tmp_path / "none") in found[1].fault.message
+
+
+def test_the_only_thing_that_is_missing_keeps_the_kind_of_its_error(folder: Path) -> None:
+    with pytest.raises(CorpusError):
+        check_training(filled(folder, changes={"corpora.dev.path": "none"}))
+    with pytest.raises(ModelFileError) as caught:
+        check_training(filled(folder, changes={"components.transformer.model.source": "none"}))
+
+    assert caught.value.where == "components.transformer.model.source"
+
+
+def test_a_corpus_that_a_training_does_not_read_may_be_absent(folder: Path) -> None:
+    check_training(filled(folder, changes={"corpora.test": {"@readers": "frostline.Corpus.v1", "path": "none"}}))
+
+
+def test_a_logger_is_not_built(folder: Path) -> None:
+    @registry.loggers("test.Unwilling.v1")
+    def unwilling() -> None:
+        raise AssertionError("a run was started")
+
+    assert find_faults(filled(folder, changes={"training.logger": {"@loggers": "test.Unwilling.v1"}})) == []
+
+
+def test_training_names_all_faults_before_it_writes_anything(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "my.cfg"
+    changes = {"components.transformer.model.window": 0, "corpora.dev.path": "none"}
+    file.write_text(Config(filled(folder, changes=changes)).to_str())
+
+    with pytest.raises(ConfigError, match="3 faults") as caught:
+        run(["train", str(file), "--output", str(tmp_path / "out"), "--training.batcher.n_words", "0"])
+
+    lines = file.read_text().splitlines()
+    for path in ("components.transformer.model", "corpora.dev", "training.batcher"):
+        assert f"{path} ({file}:{lines.index(f'[{path}]') + 1}): " in caught.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_debug_config_names_faults_and_warns_of_what_is_not_here(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my.cfg"
+    file.write_text(Config(filled(folder, changes={"corpora.dev.path": "none"})).to_str())
+
+    run(["debug", "config", str(file)])
+    assert "warning: corpora.dev" in capsys.readouterr().err
+
+    with pytest.raises(ConfigError, match="window is 0") as caught:
+        run(["debug", "config", str(file), "--components.transformer.model.window", "0"])
+    assert (caught.value.where or "").startswith("components.transformer.model (")
+
+
+def test_debug_config_looks_at_pretraining_too(tmp_path: Path) -> None:
+    file = tmp_path / "my.cfg"
+    file.write_text("[pretraining]\nwidth = 128\nn_heads = 5\n")
+
+    with pytest.raises(ConfigError, match="can't be divided among 5 heads"):
+        run(["debug", "config", str(file)])
