@@ -71,6 +71,17 @@ def test_a_value_that_a_function_refuses_is_placed_in_the_config() -> None:
     assert caught.value.where == "training.batcher"
 
 
+def test_an_argument_that_a_function_names_is_placed_in_the_config() -> None:
+    @registry.batchers("test.Choosy.v1")
+    def choosy(*, sizes: dict[str, int]) -> None:
+        raise ConfigError("A size is too small.", where="sizes.small")
+
+    with pytest.raises(ConfigError) as caught:
+        registry.resolve({"@batchers": "test.Choosy.v1", "sizes": {"small": 0}}, path="training.batcher")
+
+    assert caught.value.where == "training.batcher.sizes.small"
+
+
 def test_an_unknown_name_names_the_nearest_and_the_place() -> None:
     with pytest.raises(ConfigError) as caught:
         registry.resolve({"@batchers": "test.Batchs.v1"}, path="training.batcher")

@@ -127,16 +127,17 @@ def test_settings_of_a_transformer_that_make_no_sense_are_refused(encoder: Path,
     with pytest.raises(ConfigError) as error:
         assemble(make_config(encoder, ["listener"], settings=settings))
 
-    assert error.value.where == "components.transformer.model"
+    assert error.value.where == f"components.transformer.model.{next(iter(settings))}"
     assert error.value.fix
 
 
+EMBEDDING = "components.tagger.model.embedding"
 FAULTY_READERS = [
-    ("listener", "embedding", {"pooling": "maen"}, "'maen' is no pooling", "components.tagger.model.embedding"),
-    ("annotating", "embedding", {"pooling": "maen"}, "'maen' is no pooling", "components.tagger.model.embedding"),
-    ("independent", "embedding", {"pooling": "maen"}, "'maen' is no pooling", "components.tagger.model.embedding"),
-    ("listener", "embedding", {"grad_factor": float("inf")}, "grad_factor is inf", "components.tagger.model.embedding"),
-    ("listener", None, {"hidden_width": -1}, "hidden_width is -1", "components.tagger.model"),
+    ("listener", "embedding", {"pooling": "maen"}, "'maen' is no pooling", f"{EMBEDDING}.pooling"),
+    ("annotating", "embedding", {"pooling": "maen"}, "'maen' is no pooling", f"{EMBEDDING}.pooling"),
+    ("independent", "embedding", {"pooling": "maen"}, "'maen' is no pooling", f"{EMBEDDING}.pooling"),
+    ("listener", "embedding", {"grad_factor": float("inf")}, "grad_factor is inf", f"{EMBEDDING}.grad_factor"),
+    ("listener", None, {"hidden_width": -1}, "hidden_width is -1", "components.tagger.model.hidden_width"),
 ]
 
 

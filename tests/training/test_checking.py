@@ -63,8 +63,8 @@ def rising(value: float) -> dict[str, Any]:
 
 
 FAULTS: list[tuple[dict[str, Any], str, str]] = [
-    ({"components.transformer.model.window": 0}, "components.transformer.model", "window is 0"),
-    ({"components.transformer.model.precision": "fp8"}, "components.transformer.model", "'fp8' is no precision"),
+    ({"components.transformer.model.window": 0}, "components.transformer.model.window", "window is 0"),
+    ({"components.transformer.model.precision": "fp8"}, "components.transformer.model.precision", "'fp8' is no"),
     (
         {"components.transformer.model.transformer_settings": {"hidden_droput_prob": 0.1}},
         "components.transformer.model.transformer_settings",
@@ -72,15 +72,15 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({f"{LISTENER}.layer": 9}, f"{LISTENER}.layer", "Layer 9 is asked for"),
     ({f"{LISTENER}.publisher": "transfomer"}, f"{LISTENER}.publisher", "no such publisher"),
-    ({f"{LISTENER}.pooling": "maen"}, LISTENER, "no pooling"),
+    ({f"{LISTENER}.pooling": "maen"}, f"{LISTENER}.pooling", "no pooling"),
     ({f"{LISTENER}.@architectures": "frostline.Lisener.v1"}, f"{LISTENER}.@architectures", "frostline.Lisener.v1"),
     ({"components.tagger.factory": "taggre"}, "components.tagger.factory", "'taggre'"),
-    ({"pipeline.tokenizer.lang": "de"}, "pipeline.tokenizer", "English only"),
+    ({"pipeline.tokenizer.lang": "de"}, "pipeline.tokenizer.lang", "English only"),
     ({"pipeline.modes": {"transfomer.*": "frozen"}}, "pipeline.modes.transfomer.*", "matches no module"),
-    ({"corpora.dev.n_sentences": 0}, "corpora.dev", "less than one sentence"),
-    ({"training.batcher.n_words": 0}, "training.batcher", "at least one word"),
-    ({"training.optimizer.learn_rate": -1.0}, "training.optimizer", "must be 0 or more"),
-    ({"training.optimizer.eps": -1.0}, "training.optimizer", "eps is -1.0"),
+    ({"corpora.dev.n_sentences": 0}, "corpora.dev.n_sentences", "less than one sentence"),
+    ({"training.batcher.n_words": 0}, "training.batcher.n_words", "at least one word"),
+    ({"training.optimizer.learn_rate": -1.0}, "training.optimizer.learn_rate", "must be 0 or more"),
+    ({"training.optimizer.eps": -1.0}, "training.optimizer.eps", "eps is -1.0"),
     ({"training.dropout": rising(1.0)}, "training.dropout", "at step 5"),
     ({"training.score_weights": {"upos": 1.0}}, "training.score_weights", "'upos'"),
     ({"training.max_epochs": 0}, "training", "Nothing ever ends"),
@@ -117,8 +117,9 @@ def test_every_block_that_fails_is_found_also_one_beside_another(folder: Path) -
     })  # fmt: skip
 
     assert list(told(config)) == [
-        "components.transformer.model", LISTENER, "components.morphologizer.model.first",
-        "components.morphologizer.model.second", "training.batcher", "training.optimizer.learn_rate",
+        "components.transformer.model.window", f"{LISTENER}.pooling", "components.morphologizer.model.first.pooling",
+        "components.morphologizer.model.second.pooling", "training.batcher.n_words",
+        "training.optimizer.learn_rate.values",
     ]  # fmt: skip
 
 
@@ -161,15 +162,16 @@ def test_a_logger_is_not_built(folder: Path) -> None:
 
 def test_training_names_all_faults_before_it_writes_anything(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "my.cfg"
-    changes = {"components.transformer.model.window": 0, "corpora.dev.path": "none"}
+    changes = {"components.transformer.model.stride": 0, "corpora.dev.path": "none"}
     file.write_text(Config(filled(folder, changes=changes)).to_str())
 
     with pytest.raises(ConfigError, match="3 faults") as caught:
         run(["train", str(file), "--output", str(tmp_path / "out"), "--training.batcher.n_words", "0"])
 
     lines = file.read_text().splitlines()
-    for path in ("components.transformer.model", "corpora.dev", "training.batcher"):
-        assert f"{path} ({file}:{lines.index(f'[{path}]') + 1}): " in caught.value.message
+    for path, line in (("components.transformer.model.stride", "stride = 0"), ("corpora.dev", "[corpora.dev]")):
+        assert f"{path} ({file}:{lines.index(line) + 1}): " in caught.value.message
+    assert "training.batcher.n_words (--training.batcher.n_words on the command line): " in caught.value.message
     assert not (tmp_path / "out").exists()
 
 
@@ -184,7 +186,7 @@ def test_debug_config_names_faults_and_warns_of_what_is_not_here(
 
     with pytest.raises(ConfigError, match="window is 0") as caught:
         run(["debug", "config", str(file), "--components.transformer.model.window", "0"])
-    assert (caught.value.where or "").startswith("components.transformer.model (")
+    assert (caught.value.where or "").startswith("components.transformer.model.window (--components")
 
 
 def test_debug_config_looks_at_pretraining_too(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -213,7 +214,8 @@ class Registry:
             path: the section's config path, for messages.
         Raises:
             ConfigError: a block's arguments are not what its function takes (all faults of the block at once),
-                or the function refuses their values (ValueError).
+                or the function refuses their values (ValueError, or a ConfigError that may name the argument in
+                `where`).
         """
         if not any(key.startswith("@") for key in section):
             return {key: self._value(value, _join(path, key)) for key, value in section.items()}
@@ -250,8 +252,7 @@ class Registry:
         try:
             made = function(*args, **kwargs)
         except FrostlineError as error:
-            if error.where is None:
-                error.where = path or None
+            _place(error, path, function)
             raise
         except ValueError as error:
             raise ConfigError(str(error), where=path or None) from error
@@ -260,6 +261,14 @@ class Registry:
 
     def _value(self, value: Any, path: str) -> Any:
         return self.resolve(value, path=path) if isinstance(value, dict) else value
+
+
+def _place(error: FrostlineError, path: str, function: Callable[..., Any]) -> None:
+    """Give an error of a block's function its config path; where it names an argument, that argument's."""
+    if error.where is None:
+        error.where = path or None
+    elif path and error.where.partition(".")[0] in inspect.signature(function).parameters:
+        error.where = f"{path}.{error.where}"
 
 
 def _note_path(made: Any, path: str) -> None:

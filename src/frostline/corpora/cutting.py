@@ -28,10 +28,11 @@ def cut(doc: Doc, *, unit: Unit = "document", n_sentences: int = 1, max_words: i
 def check_cut(unit: str, n_sentences: int, max_words: int | None) -> None:
     """Raise ConfigError where the settings of `cut` make no sense."""
     if unit not in UNITS:
-        raise ConfigError(f"There is no unit '{unit}'.", fix=f"Choose one of: {', '.join(UNITS)}.")
-    if n_sentences < 1 or (max_words is not None and max_words < 1):
-        raise ConfigError("A doc can't be cut into pieces of less than one sentence or word.",
-                          fix="Set n_sentences and max_words to 1 or more (max_words may be null: no limit).")
+        raise ConfigError(f"There is no unit '{unit}'.", where="unit", fix=f"Choose one of: {', '.join(UNITS)}.")
+    for name, number in (("n_sentences", n_sentences), ("max_words", max_words)):
+        if number is not None and number < 1:
+            raise ConfigError(f"A doc can't be cut into pieces of less than one sentence or word: {name} is {number}.",
+                              where=name, fix=f"Set {name} to 1 or more (max_words may be null: no limit).")
 
 
 def cut_points(doc: Doc, *, unit: Unit, n_sentences: int, max_words: int | None) -> list[tuple[int, int]]:

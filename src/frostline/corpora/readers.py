@@ -85,7 +85,8 @@ def read_corpus(
     """
     check_cut(unit, n_sentences, max_words)  # before the corpus is looked for: both may be wrong
     if limit is not None and limit < 0:
-        raise ConfigError("A corpus can't be limited to fewer than no docs.", fix="Set limit to 0 or null for all.")
+        message = "A corpus can't be limited to fewer than no docs."
+        raise ConfigError(message, where="limit", fix="Set limit to 0 or null for all.")
     return CorpusReader(open_corpus(Path(path)), unit=unit, n_sentences=n_sentences, max_words=max_words,
                         limit=limit or None)
 
@@ -97,7 +98,7 @@ Batcher = Callable[[Iterable[Doc]], Iterator[list[Doc]]]
 def make_batch_by_words(n_words: int) -> Batcher:
     """Batches of consecutive docs of at most `n_words` words together; a longer doc is a batch by itself."""
     if n_words < 1:
-        raise ConfigError("A batch has at least one word.", fix="Set n_words to 1 or more.")
+        raise ConfigError("A batch has at least one word.", where="n_words", fix="Set n_words to 1 or more.")
     return lambda docs: batching.batch_by_words(docs, n_words)
 
 
@@ -105,5 +106,5 @@ def make_batch_by_words(n_words: int) -> Batcher:
 def make_batch_by_docs(n_docs: int) -> Batcher:
     """Batches of `n_docs` consecutive docs."""
     if n_docs < 1:
-        raise ConfigError("A batch has at least one doc.", fix="Set n_docs to 1 or more.")
+        raise ConfigError("A batch has at least one doc.", where="n_docs", fix="Set n_docs to 1 or more.")
     return lambda docs: batching.batch_by_docs(docs, n_docs)

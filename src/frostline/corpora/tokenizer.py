@@ -120,7 +120,7 @@ class Tokenizer:
 def make_tokenizer(*, lang: str = "en", exceptions: dict[str, list[str]] | None = None) -> Tokenizer:
     """The default tokenizer. exceptions: stretches without white space, each with the tokens it is cut into."""
     if lang != "en":
-        raise ConfigError(f"The default tokenizer knows English only, not '{lang}'.",
+        raise ConfigError(f"The default tokenizer knows English only, not '{lang}'.", where="lang",
                           fix="Set lang to 'en', or bring a tokenizer of your own with --code.")
     return Tokenizer(exceptions=exceptions)
 

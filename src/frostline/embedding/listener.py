@@ -107,7 +107,8 @@ def build_independent(
 def _check(pooling: str, grad_factor: float = 1.0) -> None:
     check_mode(pooling)
     if not math.isfinite(grad_factor):
-        raise ConfigError(f"grad_factor is {grad_factor}, which is no finite number.", fix="Give 1.0, or 0 for none.")
+        message = f"grad_factor is {grad_factor}, which is no finite number."
+        raise ConfigError(message, where="grad_factor", fix="Give 1.0, or 0 for none.")
 
 
 def reading_of(model: Model) -> Reading | None:

@@ -41,7 +41,7 @@ def pool(activations: Tensor, n_pieces_of_token: Tensor, *, mode: str) -> Tensor
 def check_mode(mode: str) -> None:
     """Raise ConfigError where no pooling has the name `mode`."""
     if mode not in BY_MODE and mode not in registry.poolings:
-        raise ConfigError(f"'{mode}' is no pooling.", fix=did_you_mean(mode, BY_MODE))
+        raise ConfigError(f"'{mode}' is no pooling.", where="pooling", fix=did_you_mean(mode, BY_MODE))
 
 
 def mean(activations: Tensor, n_pieces_of_token: Tensor) -> Tensor:

@@ -212,9 +212,11 @@ def build_transformer(
     """
     for name, number in (("window", window), ("stride", stride), ("max_batch_pieces", max_batch_pieces)):
         if number < 1:
-            raise ConfigError(f"{name} is {number}, but must be 1 or more.", fix="Give a number of pieces from 1 up.")
+            fix = "Give a number of pieces from 1 up."
+            raise ConfigError(f"{name} is {number}, but must be 1 or more.", where=name, fix=fix)
     if precision not in PRECISIONS:
-        raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
+        fix = did_you_mean(precision, PRECISIONS)
+        raise ConfigError(f"'{precision}' is no precision.", where="precision", fix=fix)
     settings = TransformerSettings(
         source=source,
         precision=precision,

@@ -43,7 +43,8 @@ def token_head(*, hidden_width: int = 0) -> Model:
         ConfigError: a width below 0.
     """
     if hidden_width < 0:
-        raise ConfigError(f"hidden_width is {hidden_width}, but must be 0 or more.", fix="Give 0 for no hidden layer.")
+        message = f"hidden_width is {hidden_width}, but must be 0 or more."
+        raise ConfigError(message, where="hidden_width", fix="Give 0 for no hidden layer.")
     return Model("token_head", _forward, attrs={"hidden_width": hidden_width, "torch_module": None})
 
 

@@ -173,14 +173,16 @@ def build_adam(
     """
     for name, beta in (("beta1", beta1), ("beta2", beta2)):
         if not 0 <= beta < 1:
-            raise ConfigError(f"{name} is {beta}, but must be from 0 to below 1.", fix="Give a share such as 0.9.")
+            message = f"{name} is {beta}, but must be from 0 to below 1."
+            raise ConfigError(message, where=name, fix="Give a share such as 0.9.")
     numbers = {"eps": eps, "weight_decay": weight_decay, "grad_clip": grad_clip}
     for name, value in (numbers | {f"rates.{component}": rate for component, rate in (rates or {}).items()}).items():
         if not 0 <= value < math.inf:
-            raise ConfigError(f"{name} is {value}, but must be 0 or more.", fix="Give a number from 0 up.")
+            message = f"{name} is {value}, but must be 0 or more."
+            raise ConfigError(message, where=name, fix="Give a number from 0 up.")
     return Adam(
-        learn_rate=as_schedule(learn_rate), beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay,
-        grad_clip=grad_clip, rates=rates or {},
+        learn_rate=as_schedule(learn_rate, where="learn_rate"), beta1=beta1, beta2=beta2, eps=eps,
+        weight_decay=weight_decay, grad_clip=grad_clip, rates=rates or {},
     )  # fmt: skip
 
 

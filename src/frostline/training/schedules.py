@@ -44,7 +44,8 @@ def as_schedule(rate: Rate, *, where: str | None = None) -> Schedule:
             where=where,
             fix="A schedule can be called with a step and has a method 'bind', such as frostline.constant.v1.",
         )
-    return constant(value=float(rate))
+    _check_values(rate, where=where)
+    return Constant(value=float(rate))
 
 
 def dropout_at(schedule: Schedule, step: int, last_score: float | None = None) -> float:
@@ -155,7 +156,7 @@ class Interpolated:
 @registry.schedules("frostline.constant.v1")
 def constant(*, value: float) -> Constant:
     """One value for the whole run."""
-    _check_values(value)
+    _check_values(value, where="value")
     return Constant(value=value)
 
 
@@ -184,7 +185,7 @@ def piecewise(*, boundaries: Sequence[int], values: Sequence[float]) -> Piecewis
             f"{len(boundaries)} boundaries need {len(boundaries) + 1} values, but there are {len(values)}.",
             fix="Give one value before each boundary and one after the last.",
         )
-    _check_values(*values)
+    _check_values(*values, where="values")
     return Piecewise(boundaries=tuple(boundaries), values=tuple(values))
 
 
@@ -197,28 +198,32 @@ def interpolated(*, steps: Sequence[int], values: Sequence[float]) -> Interpolat
             f"{len(steps)} steps need as many values, but there are {len(values)}.",
             fix="Give one value for each step, at least one.",
         )
-    _check_values(*values)
+    _check_values(*values, where="values")
     return Interpolated(steps=tuple(steps), values=tuple(values))
 
 
 def _warmup(initial: float, warmup_steps: int, total_steps: int, final: float, *, cosine: bool) -> Warmup:
     for name, number in (("warmup_steps", warmup_steps), ("total_steps", total_steps)):
         if number < 0:
-            raise ConfigError(f"{name} is {number}, but must be 0 or more.", fix="Give a number of steps from 0 up.")
-    _check_values(initial, final)
+            fix = "Give a number of steps from 0 up."
+            raise ConfigError(f"{name} is {number}, but must be 0 or more.", where=name, fix=fix)
+    _check_values(initial, where="initial_rate")
+    _check_values(final, where="final_rate")
     return Warmup(initial_rate=initial, warmup_steps=warmup_steps, total_steps=total_steps, final_rate=final,
                   cosine=cosine)  # fmt: skip
 
 
-def _check_values(*values: float) -> None:
+def _check_values(*values: float, where: str | None) -> None:
     for value in values:
         if not 0 <= value < math.inf:
-            raise ConfigError(f"A schedule's values must be 0 or more, not {value}.", fix="Give a number from 0 up.")
+            message = f"A schedule's values must be 0 or more, not {value}."
+            raise ConfigError(message, where=where, fix="Give a number from 0 up.")
 
 
 def _check_growing(steps: Sequence[int], name: str) -> None:
     if any(later <= earlier for earlier, later in pairwise((-1, *steps))):
         raise ConfigError(
             f"The {name} of a schedule must be 0 or more and grow, but they are {list(steps)}.",
+            where=name,
             fix="Give numbers of steps, each above the one before.",
         )
