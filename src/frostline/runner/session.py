@@ -156,5 +156,5 @@ def expressible(graph: Graph) -> frozenset[str]:
         and command_of(step)
         and not step.no_skip
         and step.name not in graph.overlapping
-        and PurePosixPath(".") not in step.all_outputs
+        and not any(path.is_absolute() or ".." in path.parts or not path.parts for path in step.all_outputs)
     )

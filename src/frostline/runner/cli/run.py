@@ -140,7 +140,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         for decision in decisions:
             for path in decision.missing:
                 raise missing_dep(session, session.graph.steps[decision.step], path)
-    if prepare(session.root, session.spec):
+    if prepare(session.root, session.project.directories):
         say("made .dvc/ for the ledger and the store")
         session.__dict__.pop("hasher", None)
         session.__dict__.pop("contexts", None)
