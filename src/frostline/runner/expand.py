@@ -265,7 +265,7 @@ class _Expander:
         for text in texts:
             values = scope.value(text, text.place)
             for value in values if isinstance(values, list) else [values]:
-                path = with_env(scope.text(as_text(value), text.place), self.environ)
+                path = with_env(as_text(value), self.environ)
                 if path.strip():
                     found[PurePosixPath(posixpath.normpath(path))] = None
                 else:

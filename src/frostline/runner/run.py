@@ -181,6 +181,15 @@ class Runner:
         work.running = self.executor.start(self._job(work.step))
         return True
 
+    def adopt(self, step: Step) -> None:
+        """Record and store a step that another tool ran, with its files as they are."""
+        reads, writes = ([self.session.root / path for path in paths] for paths in (step.deps, step.all_outputs))
+        with self.locks.paths(f"project run {step.name}", read=reads, write=writes):
+            body = body_of(step, self.session.digest)
+            if step.name in self.session.ledger.managed:
+                self.restorer.keep(step, body, self.session.contexts.of(step))
+            self._record(step, body)
+
     def finish(self, work: Work) -> None:
         """Look at what a step left, hash, store and record it. Raises StepFailed."""
         step = work.step

@@ -5,7 +5,7 @@ They get a record and a place in the store, as if they had been run here, once. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from frostline.runner.executors.local import LocalExecutor
 from frostline.runner.run import Options, Runner
@@ -14,15 +14,12 @@ from frostline.runner.setup import prepare
 from frostline.runner.weasel import LOCK_FILE
 
 
-def take_over(session: Session, say: Callable[[str], None]) -> None:
-    """Record every step that weasel has done and that has no record here; say which."""
-    done = [name for name in session.graph.steps if session.done_by_weasel(name)]
-    if not done:
-        return
+def take_over(session: Session, done: Sequence[str], say: Callable[[str], None]) -> None:
+    """Record the steps that weasel has done; say which."""
     if prepare(session.root, session.project.directories):
         session.forget_state()
     runner = Runner(session, LocalExecutor(session.places.running), Options(), say)
-    runner.prepare(done)
+    runner.prepare(list(done))
     try:
         for name in done:
             runner.adopt(session.graph.steps[name])
