@@ -15,7 +15,7 @@ from frostline.digest import sha256_bytes, sha256_file
 from frostline.errors import AssetError, ChecksumError
 from frostline.runner.assets import AssetState, check_assets, fetch_assets
 from frostline.runner.assets import http as http_module
-from frostline.runner.spec import Asset, GitSource
+from frostline.runner.spec import Asset
 
 DATA = bytes(range(256)) * 400
 DEST = PurePosixPath("assets/data.bin")
@@ -219,22 +219,13 @@ def test_a_file_on_this_machine_is_copied(tmp_path: Path, as_url: bool) -> None:
     assert (tmp_path / "kept.bin").exists()
 
 
-@pytest.mark.parametrize("url", ["hf://owner/name/file", "s3://bucket/file", "pypi:name/file", "http:///nowhere"])
+@pytest.mark.parametrize("url", ["hf://owner", "s3://bucket/file", "xy://a/b", "pypi:name/file", "http:///nowhere"])
 def test_a_source_of_a_kind_that_is_not_known_is_an_error_that_says_what_is(tmp_path: Path, url: str) -> None:
     with pytest.raises(AssetError) as caught:
         fetch(tmp_path, asset_of(url))
 
     assert url in caught.value.message
     assert caught.value.fix
-
-
-def test_an_asset_out_of_git_says_what_to_do(tmp_path: Path) -> None:
-    asset = Asset(dest=DEST, git=GitSource(repo="https://example.org/repo", path="x"), line=4)
-
-    with pytest.raises(AssetError, match="git") as caught:
-        fetch(tmp_path, asset)
-
-    assert caught.value.where == "project.yml:4"
 
 
 def test_a_private_asset_is_asked_for_but_is_no_fault_until_its_bytes_are_wrong(tmp_path: Path) -> None:
