@@ -17,7 +17,7 @@ WHEEL_MEMBER = re.compile(r"pypi:(?P<requirement>[A-Za-z0-9][\w.-]*==[\w.!+-]+)/
 HUB = "https://huggingface.co"
 HUB_HOST = "huggingface.co"
 HUB_URL = re.compile(
-    r"hf://(?P<kind>datasets/|spaces/)?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)"
+    r"hf://(?P<kind>datasets/|spaces/)?(?P<owner>(?!(?:datasets|spaces)/)[\w.-]+)/(?P<name>[\w.-]+)"
     r"(?:@(?P<revision>refs/(?:pr|convert)/[^/]+|[^/@]+))?(?:/(?P<path>.*))?"
 )
 CLOUD = ("s3", "gs", "gcs", "az", "abfs", "adl", "ssh", "sftp", "ftp", "hdfs", "webhdfs", "gdrive", "oss")
