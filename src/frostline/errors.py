@@ -102,9 +102,9 @@ class TrainingError(FrostlineError):
     """A training run that can't go on, such as a loss that is not a number."""
 
 
-def nearest(word: str, options: Iterable[str]) -> str | None:
-    """The option most like `word`, or None when none is near (difflib ratio under 0.6)."""
-    found = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
+def nearest(word: str, options: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """The option most like `word`, or None when none is near (difflib's ratio is under `likeness`)."""
+    found = difflib.get_close_matches(word, list(options), n=1, cutoff=likeness)
     return found[0] if found else None
 
 

@@ -38,14 +38,14 @@ def test_help_names_every_verb_and_each_verb_has_its_own(capsys: pytest.CaptureF
         (["run", "all", "-j", "0"], "See: project run --help"),
         (["run", "all", "--json"], "Add --dry."),
         (["run", "all", "--set", "x"], "Write --set vars.NAME=VALUE."),
-        (["run", "all", "--vars.x"], "Write --vars.x VALUE."),
+        (["run", "all", "--vars.x"], "There is none to choose from."),
         (["run", "all", "--profile", "onyl"], "Did you mean 'only'?"),
         (["--dry", "run"], "Options of a verb stand after it: project VERB --dry."),
         (["--profil", "only", "run"], "Did you mean '--profile'?"),
         (["-C"], "Write -C VALUE."),
         (
             ["-C", ".", "-q"],
-            "Name a verb: run, status, why, render, graph, assets, logs, history, report, checkout, clean.",
+            f"Name a verb: {', '.join(VERBS)}.",
         ),
         (["-C", ".", "rnu"], "Did you mean 'run'?"),
         (["status", "-C", "nowhere"], "-C takes the folder that has the project.yml, or one below it."),
@@ -176,13 +176,12 @@ def test_the_examples_of_the_reference_are_read_and_expanded() -> None:
 
 
 def test_the_reference_has_a_line_for_every_key() -> None:
-    from frostline.runner import parse
+    from frostline.runner.keys import DEFINITIONS, TOP
 
     text = DOCS.read_text(encoding="utf-8")
-    keys = (*parse.WEASEL_TOP, *parse.OUR_TOP, *parse.WEASEL_COMMAND, *parse.OUR_COMMAND)
-    keys += (*parse.RESOURCES, *parse.WEASEL_ASSET, *parse.OUR_ASSET)
+    keys = [*TOP, *(key for section, _ in DEFINITIONS.values() for key in section)]
 
-    assert [key for key in keys if f"`{key}`" not in text] == []
+    assert [key.name for key in keys if f"`{key.name}`" not in text] == []
 
 
 def test_a_narrowed_matrix_is_shown_run_and_leaves_the_records_of_the_other_cells(playground: Playground) -> None:

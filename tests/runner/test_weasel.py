@@ -155,3 +155,73 @@ def test_a_circle_is_refused_side_by_side_and_not_waited_for(playground: Playgro
         playground.project("run", "read", "write", "--only", "-j", "2")
 
     assert playground.calls() == []
+
+
+def test_outputs_may_lie_outside_the_project_and_are_on_record_all_the_same(playground: Playground) -> None:
+    outside = playground.root.parent / "scratch"
+    playground.write(
+        {
+            "project.yml": f"vars: {{scratch: {outside}}}\n"
+            "commands: [{name: make, script: ['python copy.py n.txt ${vars.scratch}/made.txt'], deps: [n.txt],"
+            " outputs: ['${vars.scratch}/made.txt', ../scratch/made.txt]}]",
+            "n.txt": "1",
+        }
+    )
+
+    playground.project("run", "make")
+    assert playground.project("run", "make") == "1 step is up to date: nothing to run\n"
+    (outside / "made.txt").write_text("edited")
+
+    assert playground.actions() == {"make": "run"}
+    assert not (playground.root / "dvc.lock").exists()
+
+
+def test_directories_help_and_title_are_filled_in(playground: Playground) -> None:
+    playground.write(
+        {
+            "project.yml": "vars: {name: x, where: [a, b/c]}\ntitle: On ${vars.name}\n"
+            "directories: ['${vars.name}-data', '${vars.where}']\n"
+            "commands: [{name: s, help: 'Shows ${vars.name}, not ${this}', script: ['python -V']}]",
+        }
+    )
+
+    playground.project("run", "s")
+
+    assert [(playground.root / name).is_dir() for name in ("x-data", "a", "b/c")] == [True] * 3
+    assert "Shows x, not ${this}" in playground.project("render")
+
+
+def test_a_doubled_dollar_is_one(playground: Playground) -> None:
+    playground.write(
+        {
+            "project.yml": "vars: {x: 1}\ncommands: [{name: s, script: ['python show.py $$HOME $${vars.x} a$$b $']}]",
+            "show.py": "import sys; open('seen', 'w').write('|'.join(sys.argv[1:]))",
+        }
+    )
+
+    playground.project("run", "s")
+
+    assert playground.read("seen") == "$HOME|${vars.x}|a$b|$"
+
+
+def test_keys_that_weasel_does_not_look_at_are_left_alone_with_a_warning(playground: Playground) -> None:
+    from frostline.runner.parse import parse_spec
+
+    spec = parse_spec("assets: [{dest: a, licence: MIT, git: {repo: r, path: '', depth: 1}}]\nauthor: me\n")
+
+    assert [warning.split(": ")[1] for warning in spec.warnings] == [
+        "unknown key 'author' is ignored",
+        "unknown key 'licence' in an asset is ignored",
+        "unknown key 'depth' in an asset's git is ignored",
+    ]
+
+
+def test_a_workflow_may_be_called_fetch(playground: Playground) -> None:
+    playground.write(
+        {
+            "project.yml": "assets: [{dest: a, url: https://example.org/a}]\nworkflows: {fetch: [s]}\n"
+            "commands: [{name: s, script: ['python -V']}]",
+        }
+    )
+
+    assert "1 step ran" in playground.project("run", "fetch")

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from frostline.digest import sha256_json
 from frostline.errors import UsageError, did_you_mean
 from frostline.runner.faults import Faults
+from frostline.runner.fetch_step import fetch_step
 from frostline.runner.matrix import Cell, cells
+from frostline.runner.overrides import refuse_unused, with_overrides
 from frostline.runner.references import Scope, as_text, env_names, with_env
 from frostline.runner.spec import (
     FETCH,
@@ -32,7 +33,8 @@ from frostline.runner.spec import (
     Text,
 )
 
-OWN_PATHS = (".dvc", ".git", "dvc.yaml", "dvc.lock", "ledger")  # no step may remove these
+OWN_PATHS = (".dvc", ".git", "dvc.yaml", "dvc.lock")  # no step may remove these
+LEDGERS = "ledger"  # of the profiles beside the default one
 OWN_PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers")
 
 
@@ -45,6 +47,9 @@ class Project:
     steps: tuple[Step, ...]  # in the file's order; `fetch` first
     assets: tuple[Asset, ...]  # of this profile, extra and private ones too
     overrides: Mapping[str, Any]
+    directories: tuple[PurePosixPath, ...] = ()
+    title: str = ""
+    description: str = ""
 
     @property
     def is_default_profile(self) -> bool:
@@ -72,44 +77,28 @@ def expand(
     chosen = spec.default_profile if profile is None else profile
     if chosen != spec.default_profile and chosen not in spec.profiles:
         raise UsageError(f"There is no profile '{chosen}'.", fix=did_you_mean(chosen, spec.profiles))
-    variables = {**spec.vars, **spec.profiles.get(chosen, {})}
-    for name in overrides or {}:
-        if name not in variables:
-            raise UsageError(f"There is no variable '{name}' in {spec.file_name}.", fix=did_you_mean(name, variables))
     expander = _Expander(spec, chosen, overrides or {}, environ or {})
     chosen_commands = [command for command in spec.commands if not command.profiles or chosen in command.profiles]
     steps = [step for command in chosen_commands for step in expander.command(command)]
     assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
     expander.check_profile_names()
-    fetch = _fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
-    if fetch is not None and all(step.name != FETCH for step in steps):
+    fetch = fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
+    if fetch is not None and FETCH not in {*spec.workflows, *(step.name for step in steps)}:
         steps.insert(0, fetch)
+    directories = expander.directories()
     expander.check_names(steps)
     expander.faults.raise_any()
+    refuse_unused(overrides or {}, expander.declared, expander.seen, spec.file_name)
     steps = _with_patterns_filled(steps)
-    return Project(spec=spec, profile=chosen, steps=tuple(steps), assets=assets, overrides=dict(overrides or {}))
-
-
-def _fetch_step(assets: tuple[Asset, ...], profile: str, overrides: Mapping[str, Any], used: set[str]) -> Step | None:
-    """The step that brings the assets; None when this profile has none to bring."""
-    fetched = [asset for asset in assets if not asset.extra and not asset.is_private]
-    if not fetched:
-        return None
-    words = ["project", "assets", "--profile", profile]
-    for name in sorted(used & set(overrides)):
-        words += ["--set", f"vars.{name}={as_text(overrides[name])}"]
-    declared = [
-        [str(a.dest), a.urls, a.sha256, a.md5, a.git and [a.git.repo, a.git.path, a.git.branch]] for a in fetched
-    ]
-    return Step(
-        name=FETCH,
-        command=FETCH,
-        help="Bring the assets that the project declares",
-        script=(shlex.join(words),),
-        outputs=tuple(dict.fromkeys(asset.dest for asset in fetched)),
-        declared=sha256_json(declared),
-        keeps_outputs=True,
-        line=min(asset.line for asset in fetched),
+    return Project(
+        spec=spec,
+        profile=chosen,
+        steps=tuple(steps),
+        assets=assets,
+        overrides=dict(overrides or {}),
+        directories=directories,
+        title=expander.prose(spec.title),
+        description=expander.prose(spec.description),
     )
 
 
@@ -145,22 +134,41 @@ class _Expander:
         self.spec = spec
         self.profile = profile
         self.overrides = overrides
-        self.variables = {**spec.vars, **spec.profiles.get(profile, {}), **overrides}
+        self.declared = {**spec.vars, **spec.profiles.get(profile, {})}
+        self.variables = with_overrides(self.declared, overrides)
         self.environ = environ
         self.faults = Faults(spec.file_name)
         self.moved = {name for values in spec.profiles.values() for name in values}  # vars that profiles change
         self.used_by_assets: set[str] = set()
+        self.seen: set[str] = set()  # every variable that a reference names
 
     def scope(self, cell: Cell | None = None, env: Iterable[str] = (), included: Iterable[str] = ()) -> Scope:
         names = {**{name: name for name in env}, **self.spec.env}
         return Scope(
-            self.faults, variables=self.variables, env=names, profile=self.profile, cell=cell, included=included
+            self.faults,
+            variables=self.variables,
+            env=names,
+            profile=self.profile,
+            cell=cell,
+            included=included,
+            seen=self.seen,
         )
 
     def _declared_scope(self, profile: str) -> Scope:
         """What the file says for a profile, whatever the command line says; its faults are told elsewhere."""
         variables = {**self.spec.vars, **self.spec.profiles.get(profile, {})}
         return Scope(Faults(self.spec.file_name), variables=variables, env=self.spec.env, profile=profile)
+
+    def prose(self, text: str) -> str:
+        """A text for people: what it refers to is no concern of the step it speaks of, nor a fault if it is unknown."""
+        scope = Scope(
+            Faults(""), variables=self.variables, env=self.spec.env, profile=self.profile, cell={}, seen=self.seen
+        )
+        return scope.text(text, Place(1, 1), shell=True)
+
+    def directories(self) -> tuple[PurePosixPath, ...]:
+        """The folders that the project asks for."""
+        return self._paths(self.spec.directories, self.scope())
 
     def command(self, command: CommandSpec) -> list[Step]:
         """The steps of a command: one, or one for each cell."""
@@ -194,7 +202,7 @@ class _Expander:
         return Step(
             name=name,
             command=command.name.split("${")[0].rstrip("-") or name,
-            help=str(command.help),
+            help=self.prose(command.help),
             script=script,
             deps=self._paths(command.deps, scope),
             outputs=tuple(dict.fromkeys([*outputs, *named])),
@@ -257,7 +265,7 @@ class _Expander:
         for text in texts:
             values = scope.value(text, text.place)
             for value in values if isinstance(values, list) else [values]:
-                path = with_env(scope.text(as_text(value), text.place), self.environ)
+                path = with_env(as_text(value), self.environ)
                 if path.strip():
                     found[PurePosixPath(posixpath.normpath(path))] = None
                 else:
@@ -279,13 +287,16 @@ class _Expander:
     def _check_output(
         self, text: Text, paths: tuple[PurePosixPath, ...], scope: Scope, *, carries_profile: bool
     ) -> None:
+        """Outputs are removed before a step runs, so they must be the step's own. In weasel's files they are not
+        removed, and may lie anywhere but where the project itself is kept."""
+        own = (*OWN_PATHS, self.spec.file_name) if self.spec.weasel_only else (*OWN_PATHS, self.spec.file_name, LEDGERS)
         for path in paths:
-            if path.is_absolute() or ".." in path.parts[:1]:
+            if not self.spec.weasel_only and (path.is_absolute() or ".." in path.parts[:1]):
                 self.faults.add(text.place, f"The output '{path}' lies outside the project.")
             elif not path.parts:
                 message = "The output '.' is the project's own folder, and an output is removed before its step runs."
                 self.faults.add(text.place, message, "Name a folder for what this step alone makes.")
-            elif path.parts[0] in (*OWN_PATHS, self.spec.file_name):
+            elif path.parts[0] in own:
                 message = f"The output '{path}' is where the project itself is kept."
                 self.faults.add(text.place, message, "Give it another path.")
         if carries_profile and len(self.spec.profiles) > 1 and not self._moves_with_profile(scope):
@@ -304,17 +315,28 @@ class _Expander:
         dest = self._outputs((asset.dest,), scope, carries_profile=len(asset.profiles) != 1)
         git: dict[str, str] = {key: scope.text(text, text.place) for key, text in (asset.git or {}).items()}
         urls = tuple(scope.text(url, url.place) for url in asset.urls if url)
+        source = GitSource(repo=git["repo"], path=git.get("path", ""), branch=git.get("branch")) if git else None
         self.used_by_assets |= set(scope.used)
         return Asset(
             dest=dest[0] if dest else PurePosixPath("."),
             urls=urls,
             sha256=asset.sha256,
             md5=asset.md5,
-            git=GitSource(repo=git["repo"], path=git.get("path", ""), branch=git.get("branch")) if git else None,
+            extract=self._inner_path(asset, scope),
+            git=source,
             extra=asset.extra,
-            description=scope.text(asset.description, asset.place, shell=True),
+            description=self.prose(asset.description),
             line=asset.place.line,
         )
+
+    def _inner_path(self, asset: AssetSpec, scope: Scope) -> str | None:
+        """The folder of an archive that is unpacked, normalised; "" for all of it."""
+        if not asset.extract:
+            return asset.extract
+        path = PurePosixPath(posixpath.normpath(scope.text(asset.extract, asset.place)))
+        if path.is_absolute() or ".." in path.parts:
+            self.faults.add(asset.place, f"'extract: {path}' is no folder in an archive.", "Write it as folder/folder.")
+        return "" if path == PurePosixPath(".") else str(path)
 
     def check_profile_names(self) -> None:
         """Names of profiles in assets and commands of other profiles are checked too."""

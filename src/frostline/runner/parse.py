@@ -10,28 +10,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from frostline.errors import ProjectFileError
+from frostline.errors import ProjectFileError, nearest
 from frostline.runner.faults import Faults, Reader
+from frostline.runner.keys import ASSET, COMMAND, GIT, PROFILE_NAME, REPORT, RESOURCES, TOP, Key, Origin, names
 from frostline.runner.spec import AssetSpec, CommandSpec, Matrix, Place, Report, Spec, Text
 from frostline.runner.yaml_places import Map, Seq, YamlError, load_with_places
 
 PROJECT_FILE = "project.yml"
 
-WEASEL_TOP = (
-    "title", "description", "vars", "env", "directories", "remotes", "assets", "workflows", "commands",
-)  # fmt: skip
-LEGACY_TOP = ("spacy_version", "version", "check_requirements")
-OUR_TOP = ("profiles", "report")
-WEASEL_COMMAND = ("name", "help", "script", "deps", "outputs", "outputs_no_cache", "no_skip")
+SLIP = 0.8  # how like a known key (difflib's ratio) a word is that is no key of another tool's, but a slip
 NUMBERS = ("timeout_s", "retries")
-OUR_COMMAND = (
-    "matrix", "resources", "env", "requires", "checkpoint", "metrics", "plots", "wait_for", "shell", "profile",
-    *NUMBERS,
-)  # fmt: skip
-RESOURCES = ("cpus", "gpus", "memory_mib")
-WEASEL_ASSET = ("dest", "url", "checksum", "git", "extra", "description")
-OUR_ASSET = ("sha256", "md5", "profile")
-PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def find_root(start: Path) -> Path:
@@ -127,22 +115,28 @@ class _Parser:
         )
 
     def _check_top(self) -> None:
-        known = (*WEASEL_TOP, *LEGACY_TOP, *OUR_TOP)
-        for key in self.top:
-            if key in LEGACY_TOP:
+        for key in names(TOP, Origin.LEGACY):
+            if key in self.top:
                 self._warn(self.top, key, f"'{key}' is of spaCy's projects and has no meaning here")
-            elif key in OUR_TOP:
-                self.weasel_only = False
-            elif key not in known and not key.startswith(("x-", ".", "_")):
-                self._unknown_top(key, known)
+        self._look_for_ours(self.top, TOP)
+        self._ignore_unknown(self.top, TOP, prefixes=("x-", ".", "_"))
 
-    def _unknown_top(self, key: str, known: tuple[str, ...]) -> None:
-        """A word near a known one is a slip; any other is left alone, as weasel does."""
-        before = len(self.faults.found)
-        self.faults.unknown(self.top.keys_at[key], "key", key, known)
-        if not (self.faults.found[before][2] or "").startswith("Did you mean"):
-            self.faults.found.pop()
-            self._warn(self.top, key, f"unknown key '{key}' is ignored")
+    def _look_for_ours(self, section: Map, keys: tuple[Key, ...]) -> None:
+        if any(key in section for key in names(keys, Origin.OURS)):
+            self.weasel_only = False
+
+    def _ignore_unknown(
+        self, section: Map, keys: tuple[Key, ...], inside: str = "", prefixes: tuple[str, ...] = ()
+    ) -> None:
+        """A word very like a known one is a slip; any other is left alone, as weasel does, with a warning."""
+        known = names(keys)
+        for key in section:
+            if key in known or key.startswith(prefixes):
+                continue
+            if nearest(key, known, likeness=SLIP) is not None:
+                self.faults.unknown(section.keys_at[key], "key", key, known, inside=inside)
+            else:
+                self._warn(section, key, f"unknown key '{key}'{inside} is ignored")
 
     def _warn(self, section: Map, key: str, text: str) -> None:
         self.warnings.append(f"{self.faults.where(section.keys_at[key])}: {text}")
@@ -153,7 +147,7 @@ class _Parser:
     def _profiles(self) -> dict[str, dict[str, Any]]:
         section = self.read.section(self.top, "profiles")
         for name in section:
-            if not PROFILE_NAME.fullmatch(name):
+            if not re.fullmatch(PROFILE_NAME, name):
                 self.faults.add(
                     section.keys_at[name], f"The profile name '{name}' may hold letters, digits, _ and - only."
                 )
@@ -163,7 +157,7 @@ class _Parser:
         if "report" not in self.top:
             return None
         section = self.read.section(self.top, "report")
-        self.read.only(section, ("title", "baseline", "axes", "metrics"), "the report")
+        self.read.only(section, names(REPORT), "the report")
         return Report(
             title=self.read.text(section, "title") or None,
             baseline=self.read.text(section, "baseline") or None,
@@ -189,9 +183,8 @@ class _Parser:
     def _command(self, section: Map) -> CommandSpec | None:
         read = self.read
         name = read.text(section, "name")
-        read.only(section, (*WEASEL_COMMAND, *OUR_COMMAND), f"command '{name}'" if name else "a command")
-        if any(key in section for key in OUR_COMMAND):
-            self.weasel_only = False
+        read.only(section, names(COMMAND), f"command '{name}'" if name else "a command")
+        self._look_for_ours(section, COMMAND)
         if not name:
             self.faults.add(section.place, "A command has no 'name'.")
             return None
@@ -228,10 +221,12 @@ class _Parser:
     def _numbers(self, section: Map) -> dict[str, Any]:
         """Numbers of the command with their places: name -> (value, place); values may be references."""
         resources = self.read.section(section, "resources")
-        self.read.only(resources, RESOURCES, "resources")
-        found = {key: (section[key], section.values_at[key]) for key in NUMBERS if section.get(key) is not None}
-        return found | {
-            key: (resources[key], resources.values_at[key]) for key in RESOURCES if resources.get(key) is not None
+        self.read.only(resources, names(RESOURCES), "resources")
+        return {
+            key: (place[key], place.values_at[key])
+            for place, keys in ((section, NUMBERS), (resources, names(RESOURCES)))
+            for key in keys
+            if place.get(key) is not None
         }
 
     def _matrix(self, section: Map) -> Matrix | None:
@@ -251,29 +246,52 @@ class _Parser:
 
     def _asset(self, section: Map) -> AssetSpec | None:
         read = self.read
-        read.only(section, (*WEASEL_ASSET, *OUR_ASSET), "an asset")
-        if any(key in section for key in OUR_ASSET) or isinstance(section.get("url"), Seq):
+        self._ignore_unknown(section, ASSET, " in an asset")
+        self._look_for_ours(section, ASSET)
+        if isinstance(section.get("url"), Seq):
             self.weasel_only = False
         if not read.text(section, "dest"):
             self.faults.add(section.place, "An asset has no 'dest'.", "Say which path it takes in the project.")
             return None
-        git = read.section(section, "git") if section.get("git") is not None else None
-        if git is not None:
-            read.only(git, ("repo", "branch", "path"), "an asset's git")
-            if not read.text(git, "repo"):
-                self.faults.add(git.place, "An asset's 'git' has no 'repo'.")
+        git = self._git(section)
+        urls = read.texts(section, "url")
+        extract = self._extract(section, bool(urls or git))
         sha256, md5 = self._checksums(section)
         return AssetSpec(
             dest=read.text(section, "dest"),
             place=section.place,
-            urls=read.texts(section, "url"),
+            urls=urls,
             sha256=sha256,
             md5=md5,
-            git=None if git is None else {key: read.text(git, key) for key in git},
+            extract=extract,
+            git=git,
             extra=read.flag(section, "extra"),
             description=read.text(section, "description"),
             profiles=read.texts(section, "profile"),
         )
+
+    def _git(self, section: Map) -> dict[str, Text] | None:
+        if section.get("git") is None:
+            return None
+        git = self.read.section(section, "git")
+        self._ignore_unknown(git, GIT, " in an asset's git")
+        if not self.read.text(git, "repo"):
+            self.faults.add(git.place, "An asset's 'git' has no 'repo'.")
+        return {key: self.read.text(git, key) for key in names(GIT) if git.get(key)}
+
+    def _extract(self, section: Map, has_source: bool) -> str | None:
+        """The folder of the archive to unpack, "" for all of it; None: nothing is unpacked."""
+        value = section.get("extract")
+        if value is None or value is False:
+            return None
+        if not isinstance(value, str | bool):
+            self.read.wrong(section, "extract", "true, false or a folder in the archive")
+        elif not has_source:
+            self.faults.add(
+                section.keys_at["extract"], "This asset has no source, so there is nothing to unpack.",
+                "Give it a 'url', or say in 'dest' where the unpacked folder must be put.",
+            )  # fmt: skip
+        return value if isinstance(value, str) else ""
 
     def _checksums(self, section: Map) -> tuple[str | None, str | None]:
         """(sha256, md5) of an asset; weasel's `checksum` is an MD5, or a SHA-256 by its length."""
@@ -285,7 +303,10 @@ class _Parser:
             kind = {32: "md5", 64: "sha256"}.get(len(word))
             if kind is None or not re.fullmatch(r"[0-9a-f]+", word) or (key != "checksum" and kind != key):
                 wanted = {"md5": "32", "sha256": "64"}.get(key, "32 (MD5) or 64 (SHA-256)")
-                self.faults.add(section.values_at[key], f"'{key}' must be {wanted} hexadecimal digits, not '{word}'.")
+                fix = "Put it in quotes: YAML takes it for a number." if isinstance(section[key], float) else None
+                self.faults.add(
+                    section.values_at[key], f"'{key}' must be {wanted} hexadecimal digits, not '{word}'.", fix
+                )
             else:
                 found[kind] = word
         return found["sha256"], found["md5"]

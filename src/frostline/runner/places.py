@@ -66,6 +66,11 @@ class Places:
         return self.local / "aside"
 
     @property
+    def assets(self) -> Path:
+        """What is known of how assets came."""
+        return self.local / "assets"
+
+    @property
     def records(self) -> Path:
         """One line of JSON for each run of a step."""
         return self.local / "records.jsonl"

@@ -1,7 +1,8 @@
 """Fill in `${vars.x}`, `${matrix.x}`, `${profile}`; leave `${env.X}` standing, under the variable's own name.
 
-Pure. `$${` writes a literal `${`. What a reference names is looked up in a Scope, which also notes what was used, so
-that a step depends on the variables it mentions and on no others.
+Pure. `$$` writes a literal `$`; in a shell line, where `$$` is the shell's own, only `$${` does. What a reference
+names is looked up in a Scope, which also notes what was used, so that a step depends on the variables it mentions and
+on no others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any
 from frostline.runner.faults import Faults
 from frostline.runner.spec import Place
 
-REFERENCE = re.compile(r"\$?\$\{([^{}\n]*)\}")
+REFERENCE = re.compile(r"\$\{([^{}\n]*)\}")
+SPECIAL = re.compile(rf"(\$\$)|{REFERENCE.pattern}")
+SPECIAL_IN_SHELL = re.compile(rf"(\$\$(?=\{{))|{REFERENCE.pattern}")
 ENV_REFERENCE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 KINDS = ("vars", "env", "matrix", "profile")
 MAX_DEPTH = 20
@@ -31,6 +34,7 @@ class Scope:
         profile: the selected profile's name.
         cell: axis -> value, of the matrix cell that is filled in.
         included: the keys that entries of the matrix's `include` give to cells, this one or others.
+        seen: takes the name of every variable that is looked up.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Scope:
         profile: str,
         cell: dict[str, Any] | None = None,
         included: Iterable[str] = (),
+        seen: set[str] | None = None,
     ) -> None:
         self.faults = faults
         self.variables = variables
@@ -49,6 +54,7 @@ class Scope:
         self.profile = profile
         self.cell = cell
         self.included = included
+        self.seen = set() if seen is None else seen
         self.used: dict[str, str] = {}  # variable -> its value as text
         self.uses_profile = False
 
@@ -61,25 +67,25 @@ class Scope:
         if not isinstance(value, str):
             return value
         match = REFERENCE.fullmatch(value)
-        if match is None or match[0].startswith("$$") or match[1].startswith("env."):
+        if match is None or match[1].startswith("env."):
             return self.text(value, place)
         found = self._lookup(match[1].strip(), place, depth=0, raw=True)
         return value if found is None else found
 
     def _fill(self, text: str, place: Place, *, shell: bool, depth: int) -> str:
-        if "${" not in text:
+        if "$" not in text:
             return str(text)
 
         def replacement(match: re.Match[str]) -> str:
-            if match[0].startswith("$$"):
-                return match[0][1:]
-            name = match[1].strip()
+            if match[1]:
+                return "$"
+            name = match[2].strip()
             if shell and re.split(r"[.:]", name)[0] not in KINDS:
                 return match[0]
             found = self._lookup(name, place, depth=depth)
             return match[0] if found is None else str(found)
 
-        return REFERENCE.sub(replacement, text)
+        return (SPECIAL_IN_SHELL if shell else SPECIAL).sub(replacement, text)
 
     def _lookup(self, name: str, place: Place, *, depth: int, raw: bool = False) -> Any:
         """What a reference names, as text unless `raw`; None when it is a fault, which is noted."""
@@ -103,6 +109,7 @@ class Scope:
 
     def _variable(self, path: str, place: Place, *, depth: int, raw: bool) -> Any:
         value: Any = self.variables
+        self.seen.add(path)
         for part in path.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 known = self.variables if value is self.variables else (value if isinstance(value, Mapping) else ())

@@ -29,7 +29,7 @@ def settings_of(session: Session) -> dict[str, Any]:
     """The `report` section, as the report's command reads it."""
     report = session.spec.report
     return {
-        "title": (report.title if report else None) or session.spec.title or None,
+        "title": (report.title if report else None) or session.project.title or None,
         "baseline": report.baseline if report else None,
         "axes": list(report.axes) if report else [],
         "metrics": list(report.metrics) if report else [],

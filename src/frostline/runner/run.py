@@ -181,6 +181,15 @@ class Runner:
         work.running = self.executor.start(self._job(work.step))
         return True
 
+    def adopt(self, step: Step) -> None:
+        """Record and store a step that another tool ran, with its files as they are."""
+        reads, writes = ([self.session.root / path for path in paths] for paths in (step.deps, step.all_outputs))
+        with self.locks.paths(f"project run {step.name}", read=reads, write=writes):
+            body = body_of(step, self.session.digest)
+            if step.name in self.session.ledger.managed:
+                self.restorer.keep(step, body, self.session.contexts.of(step))
+            self._record(step, body)
+
     def finish(self, work: Work) -> None:
         """Look at what a step left, hash, store and record it. Raises StepFailed."""
         step = work.step
@@ -313,13 +322,15 @@ def missing_dep(session: Session, step: Step, dep: PurePosixPath) -> StepFailed:
             if step.name in all_needed(session.graph.upstream, makers[0])
             else f"Run it: project run {makers[0]}",
         )
-    private = [asset for asset in session.project.assets if asset.dest == dep and asset.is_private]
-    if private:
-        return StepFailed(
-            f"Step '{step.name}' needs the asset '{dep}', which has no url.",
-            where=f"{session.spec.file_name}:{private[0].line}",
-            fix=private[0].description or "Bring the file by hand.",
-        )
+    for asset in session.project.assets:
+        if dep == asset.dest or asset.dest in dep.parents or dep in asset.dest.parents:
+            by_hand = asset.description or "Bring the file by hand."
+            lack = "has no url" if asset.is_private else "is not here"
+            return StepFailed(
+                f"Step '{step.name}' needs the asset '{dep}', which {lack}.",
+                where=f"{session.spec.file_name}:{asset.line}",
+                fix=by_hand if asset.is_private else f"Bring it: project assets{' --extra' if asset.extra else ''}",
+            )
     known = [str(path) for other in session.project.steps for path in other.all_outputs]
     near = nearest(str(dep), known)
     return StepFailed(

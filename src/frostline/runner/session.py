@@ -16,7 +16,7 @@ from frostline.runner.context import Contexts
 from frostline.runner.expand import Project, expand
 from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
 from frostline.runner.hashing import Digest, Hasher
-from frostline.runner.ledger import Body, Ledger, Record, command_of
+from frostline.runner.ledger import Body, Ledger, Record, body_of, command_of
 from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
 from frostline.runner.places import Places
 from frostline.runner.plan import Decision, Facts, make_plan
@@ -24,6 +24,7 @@ from frostline.runner.spec import Step
 
 if TYPE_CHECKING:
     from frostline.runner.clearing import Clearing
+    from frostline.runner.weasel import WeaselLock
 
 
 class Session:
@@ -112,6 +113,34 @@ class Session:
 
         return Restorer(self.root, self.places, self.hasher)
 
+    def forget_state(self) -> None:
+        """Open what lies in `.dvc/` anew, where that was made only now."""
+        for name in ("hasher", "contexts", "restorer"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _weasel_lock(self) -> WeaselLock | None:
+        if not (self.root / "project.lock").is_file():
+            return None
+        from frostline.runner.weasel import WeaselLock
+
+        return WeaselLock(self.root, self.environ)
+
+    def done_by_weasel(self) -> list[str]:
+        """The steps without a record here that weasel's project.lock says are done, and that still are."""
+        lock = self._weasel_lock
+        if lock is None:
+            return []
+        unknown = [name for name in self.graph.steps if self.ledger.record(name) is None]
+        return [name for name in unknown if lock.is_done(self.graph.steps[name])]
+
+    def record(self, name: str) -> Record | None:
+        """What is on record for a step; of one that weasel has done, what is on disk."""
+        found = self.ledger.record(name)
+        if found is None and self._weasel_lock is not None and self._weasel_lock.is_done(self.graph.steps[name]):
+            return Record(body=body_of(self.graph.steps[name], self.digest))
+        return found
+
     def clearing(self, say: Callable[[str], None]) -> Clearing:
         """What makes way for outputs."""
         from frostline.runner.clearing import Clearing
@@ -139,7 +168,7 @@ class Session:
             found: Body | None = self.restorer.find(step, deps, trusted, self.contexts.of(step))
             return found
 
-        return Facts(record=self.ledger.record, digest=digest, context=self.contexts.of, restorable=restorable)
+        return Facts(record=self.record, digest=digest, context=self.contexts.of, restorable=restorable)
 
     def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
         """A decision for each selected step."""
@@ -156,5 +185,5 @@ def expressible(graph: Graph) -> frozenset[str]:
         and command_of(step)
         and not step.no_skip
         and step.name not in graph.overlapping
-        and PurePosixPath(".") not in step.all_outputs
+        and not any(path.is_absolute() or ".." in path.parts or not path.parts for path in step.all_outputs)
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 from frostline.files import write_text_atomic
 from frostline.runner.gitfiles import in_repository
-from frostline.runner.spec import Spec
 
 
-def prepare(root: Path, spec: Spec) -> bool:
+def prepare(root: Path, directories: Iterable[PurePosixPath]) -> bool:
     """Make what is missing; whether `.dvc/` was made."""
-    for folder in spec.directories:
+    for folder in directories:
         (root / folder).mkdir(parents=True, exist_ok=True)
     return prepare_dvc(root)
 

@@ -52,9 +52,15 @@ class Asset:
     sha256: str | None = None
     md5: str | None = None
     git: GitSource | None = None
+    extract: str | None = None  # the folder of the archive to unpack, "" for all of it; None: nothing is unpacked
     extra: bool = False  # only brought by `project assets --extra`
     description: str = ""
     line: int = 0  # in project.yml, for messages
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether the file has a say about its bytes: the unpacked archive's, where it is unpacked."""
+        return self.sha256 is not None or self.md5 is not None
 
     @property
     def is_private(self) -> bool:
@@ -116,6 +122,7 @@ class AssetSpec:
     sha256: str | None = None
     md5: str | None = None
     git: Mapping[str, Text] | None = None
+    extract: str | None = None
     extra: bool = False
     description: str = ""
     profiles: tuple[str, ...] = ()  # empty: every profile

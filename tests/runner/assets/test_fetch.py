@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from tests.runner.assets.server import Site, serve
 
 from frostline.digest import sha256_bytes, sha256_file
 from frostline.errors import AssetError, ChecksumError
-from frostline.runner.assets import AssetState, check_assets, fetch_assets
+from frostline.runner.assets import AssetState, Memory, check_assets, fetch_assets
 from frostline.runner.assets import http as http_module
-from frostline.runner.spec import Asset, GitSource
+from frostline.runner.spec import Asset
 
 DATA = bytes(range(256)) * 400
 DEST = PurePosixPath("assets/data.bin")
@@ -219,22 +220,13 @@ def test_a_file_on_this_machine_is_copied(tmp_path: Path, as_url: bool) -> None:
     assert (tmp_path / "kept.bin").exists()
 
 
-@pytest.mark.parametrize("url", ["hf://owner/name/file", "s3://bucket/file", "pypi:name/file", "http:///nowhere"])
+@pytest.mark.parametrize("url", ["hf://owner", "s3://bucket/file", "xy://a/b", "pypi:name/file", "http:///nowhere"])
 def test_a_source_of_a_kind_that_is_not_known_is_an_error_that_says_what_is(tmp_path: Path, url: str) -> None:
     with pytest.raises(AssetError) as caught:
         fetch(tmp_path, asset_of(url))
 
     assert url in caught.value.message
     assert caught.value.fix
-
-
-def test_an_asset_out_of_git_says_what_to_do(tmp_path: Path) -> None:
-    asset = Asset(dest=DEST, git=GitSource(repo="https://example.org/repo", path="x"), line=4)
-
-    with pytest.raises(AssetError, match="git") as caught:
-        fetch(tmp_path, asset)
-
-    assert caught.value.where == "project.yml:4"
 
 
 def test_a_private_asset_is_asked_for_but_is_no_fault_until_its_bytes_are_wrong(tmp_path: Path) -> None:
@@ -331,3 +323,177 @@ def test_the_flagship_assets_come_from_the_real_mirror(mirror: Path, tmp_path: P
     assert all(check.state is AssetState.RIGHT for check in check_assets(assets, tmp_path))
     weights = tmp_path / "assets" / "ewt" / "all-MiniLM-L6-v2" / "model.safetensors"
     assert sha256_file(weights) == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def test_a_part_without_a_checksum_is_gone_on_with_only_while_the_file_is_the_same(site: Site, tmp_path: Path) -> None:
+    site.etags["/data.bin"] = '"one"'
+    site.breaks_after["/data.bin"] = 60_000
+    asset = asset_of(f"{site.url}/data.bin", data=None)
+
+    def end(line: str) -> None:
+        if "going on" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_assets([asset], tmp_path, mirror=None, say=end)
+    assert [name.rpartition(".")[2] for name in hidden_files(tmp_path)] == ["part", "mark"]
+
+    fetch(tmp_path, asset)
+    assert site.seen[-1][1] is not None
+    assert (tmp_path / DEST).read_bytes() == DATA
+    assert hidden_files(tmp_path) == []
+
+
+def test_a_file_that_changed_between_two_tries_comes_whole(site: Site, tmp_path: Path) -> None:
+    url = f"{site.url}/data.bin"
+    site.etags["/data.bin"] = '"two"'
+    part = tmp_path / "assets" / f".data.bin.{hashlib.md5(url.encode()).hexdigest()[:8]}.part"
+    part.parent.mkdir()
+    part.write_bytes(b"old" * 1000)
+    part.with_name(part.name + ".mark").write_text('"one"')
+
+    fetch(tmp_path, asset_of(url, data=None))
+
+    assert site.seen == [("/data.bin", "bytes=3000-")]
+    assert (tmp_path / DEST).read_bytes() == DATA
+
+
+def test_a_download_that_goes_on_each_time_may_break_more_often_than_tries_are_counted(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks = iter(range(12))
+
+    class Breaking(dict[str, int]):
+        def pop(self, path: str, default: int) -> int:  # type: ignore[override]
+            return 8_000 if next(breaks, None) is not None else default
+
+    site.breaks_after = Breaking()
+
+    fetch(tmp_path, asset_of(f"{site.url}/data.bin"))
+
+    assert len(site.seen) == 13
+    assert (tmp_path / DEST).read_bytes() == DATA
+
+
+def test_a_proxy_of_the_environment_is_used(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTP_PROXY", site.url)
+    monkeypatch.setenv("http_proxy", site.url)
+    site.files["far.example/data.bin"] = DATA
+
+    fetch(tmp_path, asset_of("http://far.example/data.bin"))
+
+    assert site.seen == [("far.example/data.bin", None)]
+    assert (tmp_path / DEST).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("proxy", ["nonsense://x", "socks5://127.0.0.1:9"])
+def test_a_proxy_that_can_not_be_used_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("all_proxy", proxy)
+
+    with pytest.raises(AssetError) as caught:
+        fetch(tmp_path, asset_of("http://far.example/data.bin"))
+
+    assert "proxy" in caught.value.message or "could not be reached" in caught.value.message
+
+
+def test_a_page_of_github_that_shows_a_file_stands_for_the_file(tmp_path: Path) -> None:
+    from frostline.runner.assets.sources import raw_github
+
+    raw = "https://raw.githubusercontent.com/o/n/main/a/b.txt"
+    assert raw_github("https://github.com/o/n/blob/main/a/b.txt") == raw
+    assert raw_github("http://github.com/o/n/tree/main/a/b.txt") == raw
+    for url in ("https://github.com/o/n/releases/download/v1/a.zip", "https://github.com/o/n/raw/main/a", raw):
+        assert raw_github(url) == url
+
+
+def test_a_file_of_the_cloud_comes_through_the_plug_in_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Cloud(MemoryFileSystem):  # type: ignore[misc]
+        protocol = "s3"
+        store: dict[str, object] = {}  # noqa: RUF012
+        pseudo_dirs = [""]  # noqa: RUF012
+
+    registry = importlib.import_module("fsspec.registry")  # its name in the package is that of a mapping
+    monkeypatch.setitem(registry._registry, "s3", Cloud)
+    with fsspec.open("s3://bucket/data.bin", "wb") as stream:
+        stream.write(DATA)
+
+    fetch(tmp_path, asset_of("s3://bucket/data.bin"))
+    assert (tmp_path / DEST).read_bytes() == DATA
+
+    with pytest.raises(AssetError, match="s3://bucket/none: it is not there"):
+        fetch(tmp_path / "x", asset_of("s3://bucket/none"))
+
+
+def test_without_the_plug_in_the_error_names_it(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match="s3fs") as caught:
+        fetch(tmp_path, asset_of("s3://bucket/data.bin"))
+
+    assert "pip install" in str(caught.value.fix)
+
+
+def test_what_stands_for_a_secret_reaches_the_server_but_no_message(site: Site, tmp_path: Path) -> None:
+    url = f"{site.url}/${{env.TOKEN}}/data.bin"
+    site.files["/s3cret/data.bin"] = DATA
+    lines: list[str] = []
+
+    fetch_assets([asset_of(url)], tmp_path, mirror=None, say=lines.append, environ={"TOKEN": "s3cret"})
+    (tmp_path / DEST).unlink()
+    with pytest.raises(AssetError) as caught:
+        fetch_assets([asset_of(url)], tmp_path, mirror=None, say=lines.append, environ={"TOKEN": "wr0ng"})
+
+    assert (site.seen[0][0], site.seen[1][0]) == ("/s3cret/data.bin", "/wr0ng/data.bin")
+    said = " ".join([*lines, str(caught.value)])
+    assert "${env.TOKEN}" in said
+    assert "s3cret" not in said and "wr0ng" not in said
+
+
+def test_a_source_that_was_changed_in_the_project_file_is_asked(site: Site, tmp_path: Path) -> None:
+    site.files["/other.bin"] = b"other"
+    memory = Memory(tmp_path / "memory")
+    for name in ("data.bin", "other.bin", "other.bin"):
+        fetch_assets(
+            [asset_of(f"{site.url}/{name}", data=None)], tmp_path, mirror=None, say=lambda line: None, memory=memory
+        )
+
+    assert [path for path, _ in site.seen] == ["/data.bin", "/other.bin"]
+    assert (tmp_path / DEST).read_bytes() == b"other"
+
+
+def test_an_empty_file_of_no_checksum_is_a_broken_download(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / DEST).touch()
+
+    fetch(tmp_path, asset_of(f"{site.url}/data.bin", data=None))
+
+    assert (tmp_path / DEST).read_bytes() == DATA
+
+
+def test_two_processes_do_not_write_one_part(site: Site, tmp_path: Path) -> None:
+    import threading
+
+    lines: list[str] = []
+    asset = asset_of(f"{site.url}/data.bin")
+
+    def bring() -> None:
+        fetch_assets([asset], tmp_path, mirror=None, say=lines.append)
+
+    from frostline.files import held
+
+    with held(tmp_path / "assets") as is_ours:
+        assert is_ours
+        thread = threading.Thread(target=bring)
+        thread.start()
+        while not lines:
+            pass
+        assert "waiting for another process" in lines[0]
+        assert site.seen == []
+    thread.join()
+
+    assert (tmp_path / DEST).read_bytes() == DATA

@@ -26,6 +26,7 @@ VERBS = {
     "report": "make the report of the results",
     "checkout": "put the recorded outputs back in place",
     "clean": "remove outputs (the store keeps them)",
+    "schema": "the JSON Schema of project.yml, for editors",
 }
 
 HELP = """usage: project [-C DIR] VERB [options]

@@ -16,6 +16,7 @@ from frostline.runner.yaml_places import YamlError, load_plain
 # The options that every verb has, and whether the next word is their value.
 COMMON = {"-C": True, "--project": True, "--profile": True, "--set": True, "-q": False, "--quiet": False}
 ABOUT_PROJECT = ("-h", "--help", "-V", "--version")  # options that stand in the place of a verb
+OVERRIDES_VARIABLE = "WEASEL_CONFIG_OVERRIDES"
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,16 +83,19 @@ def _takes_next(word: str) -> bool:
 
 
 def take_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(the other words, `--vars.x v` and `--env.X v` with their values): argparse would take the values for names."""
+    """(the other words, `--vars.x=v` and `--env.X=v`): argparse would take values that stand apart for names."""
     own: list[str] = []
     overrides: list[str] = []
     pending = list(words)
     while pending:
         word = pending.pop(0)
         if word.startswith(("--vars.", "--env.")):
-            overrides.append(word)
-            if "=" not in word and pending:
-                overrides.append(pending.pop(0))
+            if "=" in word:
+                overrides.append(word)
+            elif pending and not pending[0].startswith("--"):
+                overrides.append(f"{word}={pending.pop(0)}")
+            else:  # a switch, as weasel takes it
+                overrides.append(f"{word}=true")
         else:
             own.append(word)
     return own, overrides
@@ -120,38 +124,60 @@ def _folder(name: str) -> Path:
 def _overrides(
     settings: Sequence[str], rest: Sequence[str], values: argparse.Namespace
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """(variables, environment) from `--set vars.x=v`, `--vars.x v`, `--vars.x=v` and `--env.X v`."""
-    pairs = []
+    """(variables, environment) from `--set vars.x=v`, `--vars.x=v` and `--env.X=v`, the later ones winning."""
+    given = []
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"'--set {setting}' has no value.", fix="Write --set vars.NAME=VALUE.")
-        pairs.append((name, value))
-    words = list(rest)
-    while words:
-        word = words.pop(0)
+        given.append((name, value, _value(value)))
+    for word in [*rest, *_weasels_words()]:
         if not word.startswith(("--vars.", "--env.")):
             raise UsageError(f"Unknown argument '{word}'.", fix=_fix(word, values))
-        name, equals, value = word[2:].partition("=")
-        if not equals and not words:
-            raise UsageError(f"'{word}' has no value.", fix=f"Write {word} VALUE.")
-        pairs.append((name, value if equals else words.pop(0)))
+        name, _, value = word[2:].partition("=")
+        given.append((name, value, _json_value(value)))
     variables: dict[str, Any] = {}
     environ: dict[str, str] = {}
-    for name, value in pairs:
+    for name, text, typed in given:
         kind, _, key = name.partition(".")
         if kind == "env" and key:
-            environ[key] = value
+            environ[key] = text
         elif kind == "vars" and key:
-            variables[key] = _value(value)
+            variables[key] = typed
         else:
             raise UsageError(f"'{name}' names no variable.", fix="Write --set vars.NAME=VALUE.")
     return variables, environ
 
 
+def _weasels_words() -> list[str]:
+    """The overrides in the variable that weasel reads them from; there they win over the command line."""
+    text = os.environ.get(OVERRIDES_VARIABLE, "")
+    if not text.strip():
+        return []
+    import shlex
+
+    try:
+        others, overrides = take_overrides(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"{OVERRIDES_VARIABLE} can't be split into words: {error}.") from error
+    if others:
+        raise UsageError(f"{OVERRIDES_VARIABLE} holds '{others[0]}'.", fix="Write it as --vars.NAME VALUE.")
+    return overrides
+
+
 def _fix(word: str, values: argparse.Namespace) -> str:
     known = ["--" + name.replace("_", "-") for name in vars(values)] + ["--set", "--help"]
     return did_you_mean(word, known) if word.startswith("--") else "See --help."
+
+
+def _json_value(text: str) -> Any:
+    """A value as weasel reads it: JSON; what is no JSON is text."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _value(text: str) -> Any:

@@ -57,6 +57,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     selection = session.select(values.names, only=values.only)
     if not values.dry:
         _end_leftovers(session)
+        _take_over_weasels(session)
     decisions = session.plan(selection, force=values.force)
     if values.dry:
         none = _why_none(session, values.names)
@@ -96,6 +97,15 @@ def _end_leftovers(session: Session) -> None:
 
         for step in end_leftovers(session.places.running):
             say(f"ended step '{step}', which a runner that was killed had left behind")
+
+
+def _take_over_weasels(session: Session) -> None:
+    """Record what weasel has done, where its lock lies here and has a step that has no record yet."""
+    done = [] if session.under_dvc else session.done_by_weasel()
+    if done:
+        from frostline.runner.takeover import take_over
+
+        take_over(session, done, say)
 
 
 def _mend_dvc_yaml(session: Session) -> None:
@@ -140,10 +150,9 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         for decision in decisions:
             for path in decision.missing:
                 raise missing_dep(session, session.graph.steps[decision.step], path)
-    if prepare(session.root, session.spec):
+    if prepare(session.root, session.project.directories):
         say("made .dvc/ for the ledger and the store")
-        session.__dict__.pop("hasher", None)
-        session.__dict__.pop("contexts", None)
+        session.forget_state()
     started = time.monotonic()
     executor = LocalExecutor(session.places.running)
     forced = selection.named if values.force else frozenset()
