@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner import hashing
+from frostline.runner import contents, hashing
 from frostline.runner.hashing import Hasher
 from frostline.runner.ignores import Ignores, compile_line
 
@@ -64,7 +64,7 @@ def test_an_unchanged_tree_is_not_read_again(tmp_path: Path, monkeypatch: pytest
     first = Hasher(tmp_path, tmp_path / "state")
     known = (first.digest("f"), first.digest("d"))
     first.save()
-    monkeypatch.setattr(hashing, "md5_file", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(contents, "_md5", lambda path: pytest.fail(f"{path} was read"))
 
     again = Hasher(tmp_path, tmp_path / "state")
 
@@ -80,8 +80,8 @@ def test_one_changed_file_of_a_folder_is_the_only_one_read(tmp_path: Path, monke
     first.save()
     write(tmp_path / "d/b", "new content")
     read: list[str] = []
-    real = hashing.md5_file
-    monkeypatch.setattr(hashing, "md5_file", lambda path: (read.append(path.name), real(path))[1])
+    real = contents._md5
+    monkeypatch.setattr(contents, "_md5", lambda path: (read.append(Path(path).name), real(path))[1])
 
     Hasher(tmp_path, tmp_path / "state").digest("d")
 
