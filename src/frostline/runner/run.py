@@ -25,6 +25,7 @@ from frostline.runner.ledger import Body, body_of
 from frostline.runner.locks import Locks
 from frostline.runner.plan import Action, Decision, decide
 from frostline.runner.records import append_record, machine
+from frostline.runner.refresh import refresh, with_deps_of_today
 from frostline.runner.restore import Restorer
 from frostline.runner.session import Session
 from frostline.runner.spec import Step
@@ -104,6 +105,7 @@ class Runner:
             decision = decide(self.session.graph, step, self.session.facts(), {}, force=force)
             if decision.action is Action.SKIP:
                 self.clearing.release(step.all_outputs)
+                refresh(self.session, [decision], self.locks)
                 locks.close()
                 return decision
             if decision.action is Action.RESTORE:
@@ -119,7 +121,7 @@ class Runner:
         assert decision.body is not None
         self.restorer.bring(step, decision.body, self.clearing.spare)
         self.clearing.release(step.all_outputs)
-        self._record(step, decision.body)
+        self._record(step, with_deps_of_today(self.session, step, decision.body))
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack) -> Work:
         missing = [path for path in step.deps if self.session.digest(path) is None]
@@ -249,8 +251,8 @@ class Runner:
         if self.session.under_dvc:
             return
         with self.locks.ledger():
-            self.session.ledger.put(step, body, self.session.contexts.of(step))
-        self.session.hasher.save()
+            self.session.ledger.put(step, body, self.session.contexts.of(step), self.session.meanings(step))
+        self.session.save()
 
     def stop(self, works: list[Work]) -> None:
         """End running steps with all their processes; nothing of them is recorded as done."""
@@ -263,7 +265,7 @@ class Runner:
 
     def close(self) -> None:
         """Bring dvc.yaml and the .gitignore files up to date with the ledger."""
-        self.session.hasher.save()
+        self.session.save()
         if self.session.under_dvc:
             return
         with self.locks.ledger():
