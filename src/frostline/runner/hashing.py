@@ -17,6 +17,7 @@ from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
+from frostline.console import say
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
 from frostline.runner import contents
@@ -24,6 +25,7 @@ from frostline.runner.tree_memory import TreeMemory, load_tree
 from frostline.runner.walking import Mark, Tree, look, mark_of, walk
 
 CACHE_VERSION = 3
+MUCH_BYTES = 2 << 30  # takes seconds to hash, so it is said
 RACY_NS = 20_000_000  # a file written this shortly before it was hashed may change again in the same clock tick
 
 
@@ -175,7 +177,11 @@ class Hasher:
 
     def _read(self, jobs: list[_Unread]) -> None:
         """Read what must be read, of all jobs together, and note the digests."""
-        found = iter(contents.md5_of_files([file for job in jobs for file in job.files]))
+        files = [file for job in jobs for file in job.files]
+        n_bytes = sum(size for _, size in files)
+        if n_bytes > MUCH_BYTES:
+            say(f"hashing {n_bytes / (1 << 30):.1f} GiB in {len(files)} files")
+        found = iter(contents.md5_of_files(files))
         for job in jobs:
             if job.tree is None:
                 self.seen[job.path] = self._note_file(job, next(found))
@@ -196,7 +202,7 @@ class Hasher:
         listing = dict(zip(tree.names, job.digests, strict=True))
         digest = Digest(md5_bytes(listing_bytes(listing)) + ".dir", tree.n_bytes, len(tree.names))
         self.last_listing = (job.path, listing)
-        if self.state is None:
+        if self.state is None or self.trees.get(job.path, [""])[0] == job.signature:
             return digest
         unsettled = {
             index

@@ -45,6 +45,16 @@ class Record:
         return {entry["path"]: str(entry.get("md5")) for entry in self.body.get(kind, ())}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is to be noted of one step."""
+
+    step: Step
+    body: Body
+    context: Mapping[str, str]
+    meanings: Mapping[str, str]  # of its deps; those of other bytes than the body's are left out
+
+
 def command_of(step: Step) -> str | list[str]:
     """The step's command as DVC runs it: one line as a string, several as a list."""
     lines = [_with_env(step, shell_line(line, shell=step.shell)) for line in step.script]
@@ -114,6 +124,12 @@ class Ledger:
             self.meta = None
             self.marks = marks
 
+    def knows(self, name: str) -> bool:
+        """Whether anything is on record for a step."""
+        if name in self.managed:
+            return plain_name(name) in self.lock.get("stages", {})
+        return name in self.state.get("steps", {})
+
     def record(self, name: str) -> Record | None:
         """What is on record for a step; None when it never ran."""
         local = self.state.get("steps", {}).get(name, {})
@@ -167,30 +183,28 @@ class Ledger:
         found: dict[str, Any] = self.meta.get(plain_name(name), {})
         return found
 
-    def put(
-        self, step: Step, body: Body, context: Mapping[str, str], meanings: Mapping[str, str] | None = None
-    ) -> None:
-        """Note what a step saw and made: dvc.lock first, whole and durable, then local state.
-
-        Args:
-            meanings: what its deps say apart from comments and layout; those of other bytes than the body's are
-                left out.
-        """
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Note what steps saw and made: dvc.lock first, whole and durable, then local state."""
         self.reload()
-        local: dict[str, Any] = {
-            "context": dict(context),
-            "variables": dict(step.variables),
-            "entry": sha256_json(body),
-            "meanings": _valid_meanings(body, meanings),
-        }
-        if step.name in self.managed:
-            stages = self.lock.setdefault("stages", {})
-            if stages.get(plain_name(step.name)) != body:
+        stages = self.lock.setdefault("stages", {})
+        steps = self.state.setdefault("steps", {})
+        is_news = False
+        for entry in entries:
+            step, body = entry.step, entry.body
+            local: dict[str, Any] = {
+                "context": dict(entry.context),
+                "variables": dict(step.variables),
+                "entry": sha256_json(body),
+                "meanings": _valid_meanings(body, entry.meanings),
+            }
+            if step.name in self.managed:
+                is_news |= stages.get(plain_name(step.name)) != body
                 stages[plain_name(step.name)] = body
-                self.write_lock()
-        else:
-            local["body"] = body
-        self.state.setdefault("steps", {})[step.name] = local
+            else:
+                local["body"] = body
+            steps[step.name] = local
+        if is_news:
+            self.write_lock()
         self.write_state()
 
     def write_lock(self) -> None:

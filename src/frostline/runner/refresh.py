@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from frostline.runner.ledger import Body, entry_of
+from frostline.runner.ledger import Body, Entry, entry_of
 from frostline.runner.locks import Locks
-from frostline.runner.plan import Action, Decision
+from frostline.runner.plan import Action, Decision, decide
 from frostline.runner.session import Session
 from frostline.runner.spec import Step
 
@@ -34,16 +34,19 @@ def refresh(session: Session, decisions: Iterable[Decision], locks: Locks) -> li
     behind = [decision for decision in decisions if decision.is_behind and decision.action is Action.SKIP]
     if not behind or session.under_dvc or not session.places.dvc.is_dir():
         return []
+    entries = []
     with locks.ledger():
+        session.ledger.reload()
         for decision in behind:
             step = session.graph.steps[decision.step]
             record = session.ledger.record(step.name)
-            if record is None:
-                continue
+            if record is None or not decide(session.graph, step, session.facts(), {}).is_behind:
+                continue  # another runner was faster
             body = with_deps_of_today(session, step, record.body)
             context = session.contexts.of(step)
             if step.name in session.ledger.managed and session.restorer.store.holds(body):
                 session.restorer.remember(body, context)
-            session.ledger.put(step, body, context, session.meanings(step))
+            entries.append(Entry(step=step, body=body, context=context, meanings=session.meanings(step)))
+        session.ledger.put(entries)
     session.save()
     return behind

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frostline.errors import StepFailed, nearest
+from frostline.errors import StepFailed, StoreError, nearest
 from frostline.runner import dvcfile, gitfiles
 from frostline.runner.executors.base import Executor, Job, Outcome, Running
 from frostline.runner.graph import all_needed
 from frostline.runner.hashing import Digest
 from frostline.runner.jobs import job_of
-from frostline.runner.ledger import Body, body_of
+from frostline.runner.ledger import Body, Entry, body_of
 from frostline.runner.locks import Locks
 from frostline.runner.plan import Action, Decision, decide
 from frostline.runner.records import append_record, machine
@@ -194,7 +194,12 @@ class Runner:
             for path in (*step.all_outputs, *step.deps):
                 self.session.hasher.forget(str(path))
             self._check_outputs(step, work.running.job.log)
-            body = self._body(step, work)
+            self.session.hasher.look_ahead(map(str, step.all_outputs))
+            try:
+                body = self._body(step, work)
+            except StoreError as error:
+                message = f"What step '{step.name}' left can't be recorded: {error.message}"
+                raise StepFailed(message, fix=error.fix) from error
             if step.name in self.session.ledger.managed:
                 self.restorer.keep(step, body, self.session.contexts.of(step))
             self.clearing.release(self._cleared(step))  # before the record: what is edited after it is the user's
@@ -251,7 +256,8 @@ class Runner:
         if self.session.under_dvc:
             return
         with self.locks.ledger():
-            self.session.ledger.put(step, body, self.session.contexts.of(step), self.session.meanings(step))
+            context, meanings = self.session.contexts.of(step), self.session.meanings(step)
+            self.session.ledger.put([Entry(step=step, body=body, context=context, meanings=meanings)])
         self.session.save()
 
     def stop(self, works: list[Work]) -> None:

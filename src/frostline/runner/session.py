@@ -182,6 +182,16 @@ class Session:
                 found[str(dep)], md5s[str(dep)] = meaning, digest.md5
         return on_record(found, md5s)
 
+    def _look_ahead(self, names: Iterable[str]) -> None:
+        """Hash together what the decisions on these steps will ask for: sources, and outputs that are on record."""
+        paths: dict[PurePosixPath, None] = {}
+        for name in names:
+            producers = self.graph.producers[name]
+            paths |= dict.fromkeys(dep for dep in self.graph.steps[name].deps if not producers[dep])
+            if self.ledger.knows(name):
+                paths |= dict.fromkeys(self.graph.steps[name].all_outputs)
+        self.hasher.look_ahead(map(str, paths))
+
     def save(self) -> None:
         """Keep what was found out about files for the next command."""
         self.hasher.save()
@@ -194,6 +204,7 @@ class Session:
 
     def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
         """A decision for each selected step."""
+        self._look_ahead(selection.order)
         forced = selection.named if force else frozenset()
         return make_plan(self.graph, selection.order, self.facts(), forced=forced)
 

@@ -156,6 +156,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     if prepare(session.root, session.spec):
         say("made .dvc/ for the ledger and the store")
         session.forget_files()
+    _bring_ledger_up_to_date(session, decisions)
     started = time.monotonic()
     executor = LocalExecutor(session.places.running)
     forced = selection.named if values.force else frozenset()

@@ -38,9 +38,12 @@ def _show(session: Session, decision: Decision) -> None:
     words = {Action.RUN: "would run", Action.RESTORE: "would be restored from the store", Action.SKIP: "is up to date"}
     out(f"{decision.step} {words[decision.action]}")
     for reason in decision.reasons:
-        out(f"  because {reason}")
+        out(f"  {'though' if decision.action is Action.SKIP else 'because'} {reason}")
     if "command changed" in decision.reasons:
         _show_command(session, decision.step)
+    imports = session.graph.steps[decision.step].imports
+    if imports:
+        out(f"  its code, found by following imports: {', '.join(map(str, imports))}")
     below = _downstream(session, decision.step)
     if decision.action is not Action.SKIP and below:
         out(f"  downstream: {', '.join(below)}")
