@@ -72,38 +72,48 @@ class Closures:
         return self.found[entry]
 
     def _follow(self, entry: EntryPoint) -> tuple[str, ...]:
-        """Everything reachable. A file that changes `sys.path` adds folders to look in: then all is looked at anew."""
-        folders = tuple(folder for folder in map(self._inside, entry.folders) if folder is not None)
+        """Everything reachable.
+
+        A file that changes `sys.path` adds folders to look in: then all is looked at anew, and as nobody knows
+        whether they come first or last, what either order leads to is taken.
+        """
+        own = tuple(folder for folder in map(self._inside, entry.folders) if folder is not None)
+        more: tuple[str, ...] = ()
         while True:
-            files: dict[str, None] = {}
-            hinted: dict[str, None] = {}
-            pending = self._start(entry, folders)
-            if entry.kind == "code":
-                source = read_python(entry.target.encode())
-                pending += self._imported("", source, folders) if source is not None else []
-            while pending:
-                path = pending.pop()
-                if path in files or not self._is_source(path):
-                    continue
-                files[path] = None
-                source = self.sources.python(path)
-                if source is not None:
-                    pending += self._imported(path, source, folders)
-                    hinted |= dict.fromkeys(self._hinted(path, source))
-            more = tuple(folder for folder in hinted if folder not in folders)
-            if not more:
+            orders = (own + more, more + own) if more else (own,)
+            files, hinted = self._reach(entry, orders)
+            new = tuple(folder for folder in hinted if folder not in own and folder not in more)
+            if not new:
                 return tuple(sorted(files))
-            folders += more
+            more += new
+
+    def _reach(self, entry: EntryPoint, orders: tuple[tuple[str, ...], ...]) -> tuple[dict[str, None], dict[str, None]]:
+        """(files, folders that they may put on `sys.path`), with the folders to look in in one order or several."""
+        files: dict[str, None] = {}
+        hinted: dict[str, None] = {}
+        pending = [path for folders in orders for path in self._start(entry, folders)]
+        while pending:
+            path = pending.pop()
+            if path in files or not self._is_source(path):
+                continue
+            files[path] = None
+            source = self.sources.python(path)
+            if source is not None:
+                pending += [found for folders in orders for found in self._imported(path, source, folders)]
+                hinted |= dict.fromkeys(self._hinted(path, source))
+        return files, hinted
 
     def _start(self, entry: EntryPoint, folders: tuple[str, ...]) -> list[str]:
         if entry.kind == "module":
             files, places = self._module(entry.target, folders)
             return files + [f"{place}/__main__.py".lstrip("/") for place in places]
-        if entry.kind == "script":
-            path = self._inside(entry.target)
-            if path is not None:
-                return [f"{path}/__main__.py".lstrip("/") if self._names(path) is not None else path]
-        return []
+        if entry.kind == "code":
+            source = read_python(entry.target.encode())
+            return self._imported("", source, folders) if source is not None else []
+        path = self._inside(entry.target)
+        if path is None:
+            return []
+        return [f"{path}/__main__.py".lstrip("/") if self._names(path) is not None else path]
 
     def _imported(self, path: str, source: PythonSource, folders: tuple[str, ...]) -> list[str]:
         """The files that the imports of one file lead to."""

@@ -7,6 +7,7 @@ what `code` is a digest of. It holds within one version of Python (`PYTHON_TAG`)
 from __future__ import annotations
 
 import ast
+import itertools
 import marshal
 import sys
 import warnings
@@ -128,12 +129,10 @@ class _Reader:
             self.uses_lines = True
 
     def _take_docstring(self, body: list[ast.stmt]) -> None:
-        first = body[0] if body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            self.docstrings.append(first.value.value)
-            body[:1] = [] if len(body) > 1 else [ast.Pass(**_FIXED_PLACE)]
-        else:
-            self.docstrings.append("")
+        texts = list(itertools.takewhile(lambda text: text is not None, map(_text_alone, body)))
+        self.docstrings.append(texts[0] or "" if texts else "")
+        if texts:  # all of them, as the next one would take the first one's place
+            body[: len(texts)] = [] if len(body) > len(texts) else [ast.Pass(**_FIXED_PLACE)]
 
     def _import(self, node: ast.AST, runs: bool) -> None:
         if isinstance(node, ast.Import):
@@ -171,6 +170,13 @@ class _Reader:
         ):
             self.changes_path = True
             self.hints += _texts(node.value)
+
+
+def _text_alone(node: ast.stmt) -> str | None:
+    """The text of a statement that is nothing else."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return node.value.value
+    return None
 
 
 def _children(values: dict[str, object]) -> Iterator[ast.AST]:
