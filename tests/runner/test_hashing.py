@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,9 +16,12 @@ from hypothesis import strategies as st
 
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner import hashing
+from frostline.runner import contents, hashing
 from frostline.runner.hashing import Hasher
 from frostline.runner.ignores import Ignores, compile_line
+
+from .conftest import Playground
+from .test_dvc_oracle import CLEAN, DVC, dvc
 
 
 def write(path: Path, text: str = "x") -> None:
@@ -64,7 +72,7 @@ def test_an_unchanged_tree_is_not_read_again(tmp_path: Path, monkeypatch: pytest
     first = Hasher(tmp_path, tmp_path / "state")
     known = (first.digest("f"), first.digest("d"))
     first.save()
-    monkeypatch.setattr(hashing, "md5_file", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(contents, "_md5", lambda path: pytest.fail(f"{path} was read"))
 
     again = Hasher(tmp_path, tmp_path / "state")
 
@@ -80,8 +88,8 @@ def test_one_changed_file_of_a_folder_is_the_only_one_read(tmp_path: Path, monke
     first.save()
     write(tmp_path / "d/b", "new content")
     read: list[str] = []
-    real = hashing.md5_file
-    monkeypatch.setattr(hashing, "md5_file", lambda path: (read.append(path.name), real(path))[1])
+    real = contents._md5
+    monkeypatch.setattr(contents, "_md5", lambda path: (read.append(Path(path).name), real(path))[1])
 
     Hasher(tmp_path, tmp_path / "state").digest("d")
 
@@ -116,6 +124,144 @@ def test_what_can_not_be_hashed_is_said_and_does_not_hang(tmp_path: Path) -> Non
 
     with pytest.raises(StoreError, match="leads nowhere"):
         Hasher(tmp_path, None).digest("d")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "loop", "nowhere"])
+@pytest.mark.parametrize("place", ["x", "d/x"])
+def test_no_kind_of_file_makes_us_wait(tmp_path: Path, kind: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "d").mkdir()
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(place)
+    else:
+        target = {"device": "/dev/zero", "loop": "x", "nowhere": "gone"}[kind]
+        Path(place).symlink_to(target)
+    said = {"pipe": "is a pipe", "socket": "is a socket", "device": "is a device", "nowhere": "leads nowhere"}
+    said["loop"] = "can't be read: Too many levels"
+    hasher = Hasher(tmp_path, None)
+    hasher.look_ahead(["x", "d"])
+
+    with pytest.raises(StoreError, match=said[kind]):
+        hasher.digest(place.split("/")[0])
+
+
+def test_a_file_that_becomes_a_pipe_before_it_is_read_does_not_make_us_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(StoreError, match="is a pipe"):
+        contents.md5_of_files([(tmp_path / "pipe", 5)])
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs users")
+@pytest.mark.parametrize(("name", "mode"), [("f", 0o000), ("d/f", 0o000), ("d", 0o000), ("d", 0o600)])
+def test_what_may_not_be_read_is_said(name: str, mode: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, _as_nobody(Path(folder)) as root:
+        write(root / "f")
+        write(root / "d/f")
+        (root / name).chmod(mode)
+        try:
+            with pytest.raises(StoreError, match="can't be read: Permission denied"):
+                Hasher(root, None).digest(name.split("/")[0])
+        finally:
+            (root / name).chmod(0o700)
+
+
+@contextmanager
+def _as_nobody(root: Path) -> Iterator[Path]:
+    """Root may read everything: for the block, be somebody who may not, and own the folder."""
+    if os.geteuid() != 0:
+        yield root
+        return
+    os.chown(root, 65534, -1)
+    os.seteuid(65534)
+    try:
+        yield root
+    finally:
+        os.seteuid(0)
+
+
+def test_files_are_read_side_by_side_and_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "AHEAD_BYTES", 3000)
+    monkeypatch.setattr(contents, "FEW_BYTES", 2000)
+    monkeypatch.setattr(contents, "BLOCK_BYTES", 1000)
+    files = [tmp_path / str(number) for number in range(90)]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes([number]) * (number * 50))
+
+    digests = contents.md5_of_files([(file, file.stat().st_size) for file in files])
+
+    assert digests == [md5_bytes(file.read_bytes()) for file in files]
+
+
+def test_an_error_in_one_of_many_files_is_told(tmp_path: Path) -> None:
+    files = [(tmp_path / str(number), 1) for number in range(100)]
+    for file, _ in files[1:]:
+        file.write_bytes(b"x")
+
+    with pytest.raises(StoreError, match="can't be read: No such file"):
+        contents.md5_of_files(files)
+
+
+def test_only_what_may_still_change_is_read_again_in_a_folder_written_just_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("old", "new"):
+        write(tmp_path / "d" / name)
+    old(tmp_path / "d/old")
+    monkeypatch.setattr(hashing, "RACY_NS", 10**17)
+    first = Hasher(tmp_path, tmp_path / "state")
+    first.digest("d")
+    first.save()
+    read: list[str] = []
+    real = contents._md5
+    monkeypatch.setattr(contents, "_md5", lambda path: (read.append(Path(path).name), real(path))[1])
+
+    Hasher(tmp_path, tmp_path / "state").digest("d")
+
+    assert read == ["new"]
+
+
+@pytest.mark.parametrize("cut", [3, 30, -1])
+def test_a_spoilt_memory_of_a_folder_counts_as_empty(tmp_path: Path, cut: int) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "d" / name, name)
+        old(tmp_path / "d" / name)
+    known = Hasher(tmp_path, tmp_path / "state").digest("d")
+    (memory,) = (tmp_path / "state/trees").iterdir()
+    memory.write_bytes(memory.read_bytes()[:cut])
+
+    assert Hasher(tmp_path, tmp_path / "state").digest("d") == known
+
+
+NAMES = st.text("ab\n\"'\\\u00e9\u4e2d\udcff \x7f", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(NAMES, st.binary(max_size=3).map(md5_bytes), max_size=6))
+def test_a_listing_is_dvcs_json(files: dict[str, str]) -> None:
+    entries = [{"md5": files[name], "relpath": name} for name in sorted(files)]
+
+    assert hashing.listing_bytes(files) == json.dumps(entries, sort_keys=True).encode()
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="dvc is not installed")
+def test_dvc_finds_the_same_digest_of_a_folder_with_everything_in_it(playground: Playground) -> None:
+    project = (
+        "profiles: {only: {}}\ncommands: [{name: s, script: ['python copy.py out.txt'], deps: [d], outputs: [out.txt]}]"
+    )
+    playground.write({name: name for name in (
+        "d/\u00e9 'quoted' \"x\"", "d/new\nline", "d/B", "d/a", "d/a-b", "d/a/b".replace("a/", "A/"), "d/sub/z.log",
+        "d/sub/keep.log", "d/sub/cache/x", "other/x", "d/.hidden/y",
+    )} | {"project.yml": project, ".dvcignore": "*.log\ncache/\n!keep.log\n"})  # fmt: skip
+    (playground.root / "d/link").symlink_to("../other/x")
+    (playground.root / "d/folder").symlink_to("../other")
+    (playground.root / "d/empty").mkdir()
+
+    playground.project("run", "s")
+
+    assert dvc(playground, "status") == CLEAN
 
 
 def test_linked_files_are_followed_and_linked_folders_left_out(tmp_path: Path) -> None:

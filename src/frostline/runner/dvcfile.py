@@ -13,7 +13,7 @@ from typing import Any
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.files import write_text_atomic
-from frostline.runner.ledger import ENTRY_DIGITS, Ledger, command_of
+from frostline.runner.ledger import ENTRY_DIGITS, Ledger, Record, command_of
 from frostline.runner.places import Places, plain_name
 from frostline.runner.spec import Step
 from frostline.runner.yaml_out import dump_yaml
@@ -24,13 +24,13 @@ HEADER = "# Made by `project run`: stages with `meta: frostline` are written ane
 Stage = dict[str, Any]
 
 
-def stage_of(step: Step, *, wdir: str | None, entry: str, context: dict[str, str]) -> Stage:
+def stage_of(step: Step, *, wdir: str | None, record: Record) -> Stage:
     """A step as a stage of dvc.yaml.
 
     Args:
         wdir: the project's folder as seen from dvc.yaml; None: the same folder.
-        entry: digest of the body in dvc.lock that the context belongs to.
-        context: package versions and the like; no environment.
+        record: what is on record; of its context all but the environment is written, with a digest of the body
+            that it belongs to. A record of DVC's has no context, and so no such digest.
     """
     stage: Stage = {"cmd": _escaped(command_of(step))}
     if wdir is not None:
@@ -41,9 +41,13 @@ def stage_of(step: Step, *, wdir: str | None, entry: str, context: dict[str, str
         if paths:
             stage[key] = [_flagged(step, path) for path in sorted(paths, key=str)]
     meta: dict[str, Any] = {"step": step.name} if plain_name(step.name) != step.name else {}
-    meta["entry"] = entry
-    if context:
-        meta["context"] = context
+    if record.context is not None:
+        meta["entry"] = sha256_json(record.body)[:ENTRY_DIGITS]
+        shared = {key: value for key, value in record.context.items() if not key.startswith("env/")}
+        if shared:
+            meta["context"] = shared
+    if record.meanings:
+        meta["meanings"] = dict(record.meanings)
     inner = [str(path) for path in step.metrics if path not in step.all_outputs]
     if inner:
         meta["metrics"] = inner
@@ -89,10 +93,7 @@ def wanted_stages(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> di
         record = ledger.record(step.name)
         if record is None:
             continue
-        shared = {key: value for key, value in (record.context or {}).items() if not key.startswith("env/")}
-        stages[plain_name(step.name)] = stage_of(
-            step, wdir=wdir, entry=sha256_json(record.body)[:ENTRY_DIGITS], context=shared
-        )
+        stages[plain_name(step.name)] = stage_of(step, wdir=wdir, record=record)
     return stages
 
 

@@ -10,19 +10,23 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
-from frostline.digest import md5_bytes, md5_file
+from frostline.console import say
+from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner.ignores import Ignores, ignores_above
+from frostline.runner import contents
+from frostline.runner.tree_memory import TreeMemory, load_tree
+from frostline.runner.walking import Mark, Tree, look, mark_of, walk
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
+MUCH_BYTES = 2 << 30  # takes seconds to hash, so it is said
 RACY_NS = 20_000_000  # a file written this shortly before it was hashed may change again in the same clock tick
-
-Mark = tuple[int, int, int]  # size, mtime_ns, inode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +44,23 @@ class Digest:
         return self.md5.endswith(".dir")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file met in a folder."""
+@dataclass(slots=True)
+class _Unread:
+    """A path whose digest is not known without reading."""
 
-    relpath: str  # posix, relative to the folder
-    path: Path
-    mark: Mark
+    path: str
+    files: list[tuple[str, int]] = field(default_factory=list)  # (full path, size) of what must be read
+    marks: list[Mark] = field(default_factory=list)  # of the same
+    is_exec: bool = False
+    tree: Tree | None = None  # None: a file
+    digests: list[str] = field(default_factory=list)  # of the tree's files, "" where it must be read
+    signature: str = ""
 
 
-def listing_bytes(files: dict[str, str]) -> bytes:
+def listing_bytes(files: Mapping[str, str]) -> bytes:
     """DVC's text for a folder: relative path -> md5, sorted by path."""
-    entries = [{"md5": files[name], "relpath": name} for name in sorted(files)]
-    return json.dumps(entries, sort_keys=True).encode()
-
-
-def walk(folder: Path, root: Path, relative: str) -> Iterator[FoundFile]:
-    """The files of a folder that count. Raises StoreError for what can't be hashed."""
-    pending: list[tuple[str, str, Ignores]] = [(str(folder), "", ignores_above(root, relative))]
-    while pending:
-        place, prefix, above = pending.pop()
-        here = f"{relative}/{prefix}".rstrip("/") if relative != "." else prefix.rstrip("/")
-        ignores = above.entering(root, here or ".") if here else above
-        with os.scandir(place) as entries:
-            for entry in entries:
-                name = prefix + entry.name
-                full = f"{here}/{entry.name}" if here else entry.name
-                is_directory = entry.is_dir()
-                if ignores.hides(full, is_directory=is_directory):
-                    continue
-                if is_directory:
-                    if not entry.is_symlink():  # DVC leaves linked folders inside a folder out
-                        pending.append((entry.path, name + "/", ignores))
-                else:
-                    yield FoundFile(name, Path(entry.path), _mark_of(entry.path, entry))
-
-
-def _mark_of(path: str, entry: os.DirEntry[str] | None = None) -> Mark:
-    try:
-        status = entry.stat() if entry is not None else os.stat(path)  # noqa: PTH116  (a Path costs more than the call)
-    except FileNotFoundError as error:
-        raise StoreError(f"'{path}' is a link that leads nowhere.", fix="Remove it, or make its target.") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise StoreError(
-            f"'{path}' is no regular file, so it can't be hashed.", fix="Keep pipes and devices elsewhere."
-        )
-    return (status.st_size, status.st_mtime_ns, status.st_ino)
+    entries = (f'{{"md5": "{files[name]}", "relpath": {encode_basestring_ascii(name)}}}' for name in sorted(files))
+    return f"[{', '.join(entries)}]".encode()
 
 
 class Hasher:
@@ -102,104 +77,172 @@ class Hasher:
         self.seen: dict[str, Digest | None] = {}  # answers of this run
         self.files: dict[str, Any] = {}
         self.trees: dict[str, Any] = {}
+        self.last_listing: tuple[str, dict[str, str]] | None = None  # of the folder that was read last
         self.changed = False
-        loaded = _load_json(state / "stat.json") if state else {}
+        loaded = load_json(state / "stat.json") if state else {}
         if loaded.get("version") == CACHE_VERSION:
             self.files, self.trees = loaded["files"], loaded["trees"]
 
     def digest(self, path: str) -> Digest | None:
-        """The digest of a path relative to the root (or absolute); None when nothing is there."""
+        """The digest of a path relative to the root (or absolute); None when nothing is there.
+
+        Raises StoreError for what can't be hashed: pipes, devices, broken links, files that may not be read.
+        """
         if path not in self.seen:
-            self.seen[path] = self._digest(path)
+            known = self._known(path)
+            if isinstance(known, _Unread):
+                self._read([known])
+            else:
+                self.seen[path] = known
         return self.seen[path]
+
+    def look_ahead(self, paths: Iterable[str]) -> None:
+        """Find the digests of many paths, reading side by side what must be read. Faults wait for `digest`."""
+        unread = []
+        for path in paths:
+            if path not in self.seen:
+                try:
+                    known = self._known(path)
+                except StoreError:
+                    continue
+                if isinstance(known, _Unread):
+                    unread.append(known)
+                else:
+                    self.seen[path] = known
+        if unread:
+            try:
+                self._read(unread)
+            except StoreError:
+                return
 
     def forget(self, path: str) -> None:
         """Look again at `path` the next time it is asked for. Paths around it are for those to forget who use them."""
         self.seen.pop(path, None)
+        if self.last_listing is not None and self.last_listing[0] == path:
+            self.last_listing = None
 
     def save(self) -> None:
         """Write the stat cache, if there is news."""
         if self.changed and self.state is not None:
             value = {"version": CACHE_VERSION, "files": self.files, "trees": self.trees}
-            replace_quickly(self.state / "stat.json", json.dumps(value).encode())
+            replace_quickly(self.state / "stat.json", json.dumps(value, separators=(",", ":")).encode())
             self.changed = False
 
     def files_of(self, path: str) -> dict[str, str]:
         """Relative path -> md5 of the files in a folder whose digest was asked for."""
-        return {found.relpath: md5 for found, md5 in self._hashed_files(path)}
+        if self.last_listing is None or self.last_listing[0] != path:
+            self._read([self._unread_tree(path, walk(self.root, path))])
+        assert self.last_listing is not None
+        return self.last_listing[1]
 
-    def _digest(self, path: str) -> Digest | None:
-        full = self.root / path
-        try:
-            status = full.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            if full.is_symlink():
-                _mark_of(str(full))
+    def _known(self, path: str) -> Digest | _Unread | None:
+        """What needs no reading; else what must be read."""
+        full = f"{self.root}/{path}" if not path.startswith("/") else path
+        status = look(full)
+        if status is None:
             return None
         if stat.S_ISDIR(status.st_mode):
-            return self._tree(path, full)
-        mark = _mark_of(str(full))
+            return self._known_tree(path)
+        mark = mark_of(status)
         is_exec = bool(status.st_mode & 0o111)
         known = self.files.get(path)
         if known is not None and tuple(known[:3]) == mark:
             return Digest(known[3], mark[0], is_exec=is_exec)
-        md5 = md5_file(full)
-        if _may_be_remembered(full, mark):
-            self.files[path] = [*mark, md5]
-            self.changed = True
-        return Digest(md5, mark[0], is_exec=is_exec)
+        return _Unread(path, [(full, mark[0])], [mark], is_exec)
 
-    def _tree(self, path: str, full: Path) -> Digest:
-        found = sorted(walk(full, self.root, path), key=lambda file: file.relpath)
-        signature = md5_bytes(
-            "\n".join(f"{file.relpath}\0{file.mark}" for file in found).encode("utf-8", "surrogateescape")
-        )
+    def _known_tree(self, path: str) -> Digest | _Unread:
+        tree = walk(self.root, path)
+        signature = _signature(tree)
         known = self.trees.get(path)
         if known is not None and known[0] == signature:
             return Digest(known[1], known[2], known[3])
-        files, settled = self._hash_tree(path, found)
-        oid = md5_bytes(listing_bytes(files)) + ".dir"
-        digest = Digest(oid, sum(file.mark[0] for file in found), len(found))
-        if settled:
-            self.trees[path] = [signature, oid, digest.n_bytes, digest.n_files]
+        return self._unread_tree(path, tree, signature)
+
+    def _unread_tree(self, path: str, tree: Tree, signature: str | None = None) -> _Unread:
+        """A folder of which those files must be read that are not as they were."""
+        memory = load_tree(self._tree_file(path)) if self.state else None
+        known = memory.by_name() if memory is not None else {}
+        base = f"{self.root / path}/"
+        unread = _Unread(path, tree=tree, signature=signature or _signature(tree))
+        for index, name in enumerate(tree.names):
+            mark = tree.mark(index)
+            old = known.get(name)
+            if old is not None and old[0] == mark:
+                unread.digests.append(old[1])
+            else:
+                unread.digests.append("")
+                unread.files.append((base + name, mark[0]))
+                unread.marks.append(mark)
+        return unread
+
+    def _read(self, jobs: list[_Unread]) -> None:
+        """Read what must be read, of all jobs together, and note the digests."""
+        files = [file for job in jobs for file in job.files]
+        n_bytes = sum(size for _, size in files)
+        if n_bytes > MUCH_BYTES:
+            say(f"hashing {n_bytes / (1 << 30):.1f} GiB in {len(files)} files")
+        found = iter(contents.md5_of_files(files))
+        for job in jobs:
+            if job.tree is None:
+                self.seen[job.path] = self._note_file(job, next(found))
+            else:
+                self.seen[job.path] = self._note_tree(job, job.tree, found)
+
+    def _note_file(self, job: _Unread, md5: str) -> Digest:
+        (full, n_bytes), mark = job.files[0], job.marks[0]
+        if _may_be_remembered(full, mark):
+            self.files[job.path] = [*mark, md5]
+            self.changed = True
+        return Digest(md5, n_bytes, is_exec=job.is_exec)
+
+    def _note_tree(self, job: _Unread, tree: Tree, found: Iterator[str]) -> Digest:
+        fresh = [index for index, md5 in enumerate(job.digests) if not md5]
+        for index in fresh:
+            job.digests[index] = next(found)
+        listing = dict(zip(tree.names, job.digests, strict=True))
+        digest = Digest(md5_bytes(listing_bytes(listing)) + ".dir", tree.n_bytes, len(tree.names))
+        self.last_listing = (job.path, listing)
+        if self.state is None or self.trees.get(job.path, [""])[0] == job.signature:
+            return digest
+        unsettled = {
+            index
+            for index, (full, _), mark in zip(fresh, job.files, job.marks, strict=True)
+            if not _may_be_remembered(full, mark)
+        }
+        replace_quickly(self._tree_file(job.path), _settled(tree, job.digests, unsettled).to_bytes())
+        if not unsettled:
+            self.trees[job.path] = [job.signature, digest.md5, digest.n_bytes, digest.n_files]
             self.changed = True
         return digest
 
-    def _hash_tree(self, path: str, found: list[FoundFile]) -> tuple[dict[str, str], bool]:
-        """MD5 of every file of a folder, and whether none may still be changing."""
-        memory = self._tree_file(path)
-        known = _load_json(memory) if memory else {}
-        fresh: dict[str, Any] = {}
-        for file in found:
-            old = known.get(file.relpath)
-            if old is not None and tuple(old[:3]) == file.mark:
-                fresh[file.relpath] = old
-            else:
-                fresh[file.relpath] = [*file.mark, md5_file(file.path)]
-        settled = all(file.relpath in known or _may_be_remembered(file.path, file.mark) for file in found)
-        if memory and settled:
-            replace_quickly(memory, json.dumps(fresh).encode())
-        return {name: entry[3] for name, entry in fresh.items()}, settled
-
-    def _hashed_files(self, path: str) -> Iterator[tuple[FoundFile, str]]:
-        found = sorted(walk(self.root / path, self.root, path), key=lambda file: file.relpath)
-        files, _ = self._hash_tree(path, found)
-        for file in found:
-            yield file, files[file.relpath]
-
-    def _tree_file(self, path: str) -> Path | None:
-        return self.state / "trees" / f"{md5_bytes(path.encode())}.json" if self.state else None
+    def _tree_file(self, path: str) -> Path:
+        assert self.state is not None
+        return self.state / "trees" / f"{md5_bytes(os.fsencode(path))}.bin"
 
 
-def _may_be_remembered(path: Path, mark: Mark) -> bool:
+def _settled(tree: Tree, digests: list[str], unsettled: set[int]) -> TreeMemory:
+    """What of a folder may be remembered."""
+    if not unsettled:
+        return TreeMemory(tree, digests)
+    kept = [index for index in range(len(tree.names)) if index not in unsettled]
+    marks = array("q", (number for index in kept for number in tree.mark(index)))
+    return TreeMemory(Tree([tree.names[index] for index in kept], marks), [digests[index] for index in kept])
+
+
+def _signature(tree: Tree) -> str:
+    return md5_bytes(os.fsencode("\0".join(tree.names)) + b"\0" + tree.marks.tobytes())
+
+
+def _may_be_remembered(path: str, mark: Mark) -> bool:
     """Whether the file is still as it was before hashing, and was not written just now."""
     try:
-        return _mark_of(str(path)) == mark and time.time_ns() - mark[1] > RACY_NS
-    except (OSError, StoreError):
+        status = look(path)
+    except StoreError:
         return False
+    return status is not None and mark_of(status) == mark and time.time_ns() - mark[1] > RACY_NS
 
 
-def _load_json(path: Path) -> dict[str, Any]:
+def load_json(path: Path) -> dict[str, Any]:
     """A local state file; an absent or spoilt one counts as empty."""
     try:
         value = json.loads(path.read_bytes())

@@ -6,6 +6,7 @@ Pure but for reading those files. `.git`, `.hg` and `.dvc` never count; `.gitign
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,8 @@ class Pattern:
 
     regex: re.Pattern[str]  # matches a path, or one inside a folder that it names; a folder ends in "/"
     negated: bool
+    name: str | None = None  # regular expression for a bare name, of a pattern that holds at every depth
+    folders_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,60 @@ class Ignores:
                     hidden = not pattern.negated
         return hidden
 
+    def matcher(self, folder: str) -> Callable[[str, bool], bool]:
+        """(name, is_directory) -> whether that entry of `folder` ("" for the root) doesn't count.
+
+        For a walk from the top, whose folders were asked about before. It costs one match a name where no pattern
+        says `!`, since then a name is all that most patterns look at.
+        """
+        prefix = f"{folder}/" if folder else ""
+        if not self.levels:
+            return lambda name, is_directory: name in ALWAYS
+        patterns = [pattern for _, level in self.levels for pattern in level]
+        if any(pattern.negated for pattern in patterns):
+            return lambda name, is_directory: self.hides(prefix + name, is_directory=is_directory)
+        above = Ignores(tuple(level for level in self.levels if level[0] != folder))
+        if folder and above.hides(folder, is_directory=True):
+            return lambda name, is_directory: True
+        files = _any_name(pattern for pattern in patterns if not pattern.folders_only)
+        folders = _any_name(patterns)
+        anchored = Ignores(
+            tuple((where, kept) for where, level in self.levels if (kept := tuple(p for p in level if p.name is None)))
+        )
+
+        def hides(name: str, is_directory: bool) -> bool:
+            if (folders if is_directory else files).fullmatch(name) or name in ALWAYS:
+                return True
+            return bool(anchored.levels) and anchored.hides(prefix + name, is_directory=is_directory)
+
+        return hides
+
     def entering(self, root: Path, folder: str) -> Ignores:
         """With the patterns of one more folder, where it has any."""
         patterns = _patterns_of(root / folder / IGNORE_FILE)
         return Ignores((*self.levels, ("" if folder == "." else folder, patterns))) if patterns else self
+
+
+def _any_name(patterns: Iterable[Pattern]) -> re.Pattern[str]:
+    names = tuple(dict.fromkeys(pattern.name for pattern in patterns if pattern.name is not None))
+    return _compile_names(names)
+
+
+@lru_cache(maxsize=1024)
+def _compile_names(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{name})" for name in names) if names else r"(?!)", re.DOTALL)
+
+
+def is_hidden(root: Path, path: str) -> bool:
+    """Whether a file of the project (posix, relative to the root), or a folder above it, doesn't count."""
+    parts = path.split("/")
+    ignores = Ignores().entering(root, ".")
+    for index in range(1, len(parts)):
+        folder = "/".join(parts[:index])
+        if ignores.hides(folder, is_directory=True):
+            return True
+        ignores = ignores.entering(root, folder)
+    return ignores.hides(path, is_directory=False)
 
 
 def ignores_above(root: Path, path: str) -> Ignores:
@@ -86,7 +139,9 @@ def compile_line(line: str) -> Pattern | None:
         return None
     start = "" if anchored else "(?:.*/)?"
     end = "/.*" if directories_only else "(?:/.*)?"
-    return Pattern(re.compile(f"{start}{_translate(body)}{end}$", re.DOTALL), negated)
+    glob = _translate(body)
+    regex = re.compile(f"{start}{glob}{end}$", re.DOTALL)
+    return Pattern(regex, negated, None if anchored else glob, directories_only)
 
 
 def _translate(body: str) -> str:

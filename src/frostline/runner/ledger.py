@@ -17,10 +17,12 @@ from typing import Any
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.files import write_text_atomic
-from frostline.runner.hashing import Digest, Mark, replace_quickly
+from frostline.runner.equivalence import belongs_to
+from frostline.runner.hashing import Digest, replace_quickly
 from frostline.runner.places import Places, plain_name
 from frostline.runner.references import shell_line, shell_word
 from frostline.runner.spec import Step
+from frostline.runner.walking import Mark
 from frostline.runner.yaml_places import YamlError, load_plain
 
 LOCK_SCHEMA = "2.0"
@@ -36,10 +38,21 @@ class Record:
     context: Mapping[str, str] | None = None  # None: DVC wrote the body, nothing more is known
     knows_env: bool = True  # False in a clone: environment digests never leave the machine
     variables: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)  # dep -> what it said apart from comments and layout
 
     def digests(self, kind: str) -> dict[str, str]:
         """path -> digest of the body's `deps` or `outs`."""
         return {entry["path"]: str(entry.get("md5")) for entry in self.body.get(kind, ())}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is to be noted of one step."""
+
+    step: Step
+    body: Body
+    context: Mapping[str, str]
+    meanings: Mapping[str, str]  # of its deps; those of other bytes than the body's are left out
 
 
 def command_of(step: Step) -> str | list[str]:
@@ -111,6 +124,12 @@ class Ledger:
             self.meta = None
             self.marks = marks
 
+    def knows(self, name: str) -> bool:
+        """Whether anything is on record for a step."""
+        if name in self.managed:
+            return plain_name(name) in self.lock.get("stages", {})
+        return name in self.state.get("steps", {})
+
     def record(self, name: str) -> Record | None:
         """What is on record for a step; None when it never ran."""
         local = self.state.get("steps", {}).get(name, {})
@@ -118,17 +137,28 @@ class Ledger:
             body = local.get("body")
             if body is None:
                 return None
-            return Record(body=body, context=local.get("context"), variables=local.get("variables", {}))
+            return Record(
+                body=body,
+                context=local.get("context"),
+                variables=local.get("variables", {}),
+                meanings=local.get("meanings", {}),
+            )
         body = self.lock.get("stages", {}).get(plain_name(name))
         if body is None:
             return None
         key = sha256_json(body)
         if local.get("entry") == key:
-            return Record(body=body, context=local["context"], variables=local.get("variables", {}))
+            return Record(
+                body=body,
+                context=local["context"],
+                variables=local.get("variables", {}),
+                meanings=local.get("meanings", {}),
+            )
         meta = self._meta_of(name)
+        meanings = _valid_meanings(body, local.get("meanings"), meta.get("meanings"))
         if meta.get("entry") == key[:ENTRY_DIGITS]:
-            return Record(body=body, context=meta.get("context", {}), knows_env=False)
-        return Record(body=body)
+            return Record(body=body, context=meta.get("context", {}), knows_env=False, meanings=meanings)
+        return Record(body=body, meanings=meanings)
 
     def has_seen(self, path: PurePosixPath, md5: str) -> bool:
         """Whether the record of any step says that `path` held this."""
@@ -153,22 +183,28 @@ class Ledger:
         found: dict[str, Any] = self.meta.get(plain_name(name), {})
         return found
 
-    def put(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
-        """Note what a step saw and made: dvc.lock first, whole and durable, then local state."""
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Note what steps saw and made: dvc.lock first, whole and durable, then local state."""
         self.reload()
-        local: dict[str, Any] = {
-            "context": dict(context),
-            "variables": dict(step.variables),
-            "entry": sha256_json(body),
-        }
-        if step.name in self.managed:
-            stages = self.lock.setdefault("stages", {})
-            if stages.get(plain_name(step.name)) != body:
+        stages = self.lock.setdefault("stages", {})
+        steps = self.state.setdefault("steps", {})
+        is_news = False
+        for entry in entries:
+            step, body = entry.step, entry.body
+            local: dict[str, Any] = {
+                "context": dict(entry.context),
+                "variables": dict(step.variables),
+                "entry": sha256_json(body),
+                "meanings": _valid_meanings(body, entry.meanings),
+            }
+            if step.name in self.managed:
+                is_news |= stages.get(plain_name(step.name)) != body
                 stages[plain_name(step.name)] = body
-                self.write_lock()
-        else:
-            local["body"] = body
-        self.state.setdefault("steps", {})[step.name] = local
+            else:
+                local["body"] = body
+            steps[step.name] = local
+        if is_news:
+            self.write_lock()
         self.write_state()
 
     def write_lock(self) -> None:
@@ -182,6 +218,17 @@ class Ledger:
     def write_state(self) -> None:
         """Replace the local state by what is in memory."""
         replace_quickly(self.places.state, json.dumps(self.state).encode())
+
+
+def _valid_meanings(body: Body, *sources: Any) -> dict[str, str]:
+    """dep -> the first of the sources' entries that was made from the bytes in the body."""
+    found: dict[str, str] = {}
+    for entry in body.get("deps", ()):
+        for source in sources:
+            recorded = source.get(entry["path"]) if isinstance(source, Mapping) else None
+            if isinstance(recorded, str) and belongs_to(recorded, str(entry.get("md5"))):
+                found.setdefault(entry["path"], recorded)
+    return found
 
 
 def _mark(path: Path) -> Mark | None:

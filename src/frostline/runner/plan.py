@@ -33,6 +33,7 @@ class Decision:
     reasons: tuple[str, ...] = ()
     body: Body | None = None  # of a restore: the entry of dvc.lock that is brought back
     missing: tuple[PurePosixPath, ...] = ()  # deps that are not there and that no step makes
+    is_behind: bool = False  # nothing is to be made, but the ledger does not say so yet: see refresh.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Facts:
     digest: Callable[[PurePosixPath], str | None]  # today's digest of a path; None: not there
     context: Callable[[Step], Mapping[str, str]]  # today's environment digests and package versions
     restorable: Callable[[Step, Mapping[str, str], Record | None], Body | None]  # a stored result for these deps
+    # whether a dep that has changed means what it meant on record
+    equivalent: Callable[[Step, Record, PurePosixPath], bool] = lambda step, record, dep: False
 
 
 def make_plan(
@@ -70,20 +73,34 @@ def decide(graph: Graph, step: Step, facts: Facts, planned: Mapping[str, Decisio
     context = facts.context(step)
     reasons = [] if not force else ["asked for by --force"]
     reasons += _standing_reasons(step)
-    moved = _changes(step, record, deps, context)
+    moved = _changes(step, record, deps, context, facts)
     reasons += moved
     reasons += [f"dep '{dep}' comes from '{maker}', which {_verb(planned[maker])}" for dep, maker in awaited]
     reasons += [f"dep '{path}' is missing" for path in missing]
     output_reasons = [] if record is None else _output_reasons(graph, step, record, facts)
     reasons += output_reasons
     if not reasons:
-        return Decision(step=step.name, action=Action.SKIP)
+        return _skip(step, record, deps)
     if not (force or awaited or missing or _standing_reasons(step)):
         trusted = record if record is not None and not moved else None
         body = facts.restorable(step, deps, trusted)
         if body is not None:
             return Decision(step=step.name, action=Action.RESTORE, reasons=tuple(reasons), body=body)
     return Decision(step=step.name, action=Action.RUN, reasons=tuple(reasons), missing=tuple(missing))
+
+
+def _skip(step: Step, record: Record | None, deps: Mapping[str, str]) -> Decision:
+    """The decision for a step that is up to date. Deps that differ all the same do so in comments or layout only."""
+    if record is None:
+        return Decision(step=step.name, action=Action.SKIP)
+    recorded = record.digests("deps")
+    edited = [dep for dep, digest in deps.items() if dep in recorded and recorded[dep] != digest]
+    return Decision(
+        step=step.name,
+        action=Action.SKIP,
+        reasons=tuple(f"dep '{dep}' changed in comments or layout only" for dep in edited),
+        is_behind=record.context is None or any(recorded.get(dep) != digest for dep, digest in deps.items()),
+    )
 
 
 def _verb(decision: Decision) -> str:
@@ -130,7 +147,9 @@ def _promised(dep: PurePosixPath, decision: Decision) -> str | None:
     return None
 
 
-def _changes(step: Step, record: Record | None, deps: Mapping[str, str], context: Mapping[str, str]) -> list[str]:
+def _changes(
+    step: Step, record: Record | None, deps: Mapping[str, str], context: Mapping[str, str], facts: Facts
+) -> list[str]:
     """How the fingerprint differs from the one on record; outputs aside."""
     if record is None:
         return ["never ran here"] if step.all_outputs else []
@@ -144,8 +163,10 @@ def _changes(step: Step, record: Record | None, deps: Mapping[str, str], context
     recorded = record.digests("deps")
     for dep, digest in deps.items():
         if dep not in recorded:
+            if record.context is None and PurePosixPath(dep) in step.imports:
+                continue  # DVC wrote the record: it can't know an import that its stage does not list
             reasons.append(f"dep '{dep}' is new")
-        elif recorded[dep] != digest:
+        elif recorded[dep] != digest and not facts.equivalent(step, record, PurePosixPath(dep)):
             reasons.append(f"dep '{dep}' changed: {recorded[dep][:8]} → {digest[:8]}")
     made = record.digests("outs")
     reasons += [f"output '{path}' is new" for path in step.all_outputs if str(path) not in made]

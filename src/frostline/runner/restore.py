@@ -84,6 +84,10 @@ class Restorer:
             digest = self.hasher.digest(str(path))
             if digest is not None and (keep_all or path in step.outputs):
                 self.store.keep(str(path), digest)
+        self.remember(body, context)
+
+    def remember(self, body: Body, context: Mapping[str, str]) -> None:
+        """Enter a result into the run cache whose contents are in the store."""
         name = self.store.keep_result(body)
         if name is not None and context:
             self._add_context(result_key(body), name, context)

@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frostline.errors import StepFailed, nearest
+from frostline.errors import StepFailed, StoreError, nearest
 from frostline.runner import dvcfile, gitfiles
 from frostline.runner.executors.base import Executor, Job, Outcome, Running
 from frostline.runner.graph import all_needed
 from frostline.runner.hashing import Digest
 from frostline.runner.jobs import job_of
-from frostline.runner.ledger import Body, body_of
+from frostline.runner.ledger import Body, Entry, body_of
 from frostline.runner.locks import Locks
 from frostline.runner.plan import Action, Decision, decide
 from frostline.runner.records import append_record, machine
+from frostline.runner.refresh import refresh, with_deps_of_today
 from frostline.runner.restore import Restorer
 from frostline.runner.session import Session
 from frostline.runner.spec import Step
@@ -104,6 +105,7 @@ class Runner:
             decision = decide(self.session.graph, step, self.session.facts(), {}, force=force)
             if decision.action is Action.SKIP:
                 self.clearing.release(step.all_outputs)
+                refresh(self.session, [decision], self.locks)
                 locks.close()
                 return decision
             if decision.action is Action.RESTORE:
@@ -119,7 +121,7 @@ class Runner:
         assert decision.body is not None
         self.restorer.bring(step, decision.body, self.clearing.spare)
         self.clearing.release(step.all_outputs)
-        self._record(step, decision.body)
+        self._record(step, with_deps_of_today(self.session, step, decision.body))
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack) -> Work:
         missing = [path for path in step.deps if self.session.digest(path) is None]
@@ -201,7 +203,12 @@ class Runner:
             for path in (*step.all_outputs, *step.deps):
                 self.session.hasher.forget(str(path))
             self._check_outputs(step, work.running.job.log)
-            body = self._body(step, work)
+            self.session.hasher.look_ahead(map(str, step.all_outputs))
+            try:
+                body = self._body(step, work)
+            except StoreError as error:
+                message = f"What step '{step.name}' left can't be recorded: {error.message}"
+                raise StepFailed(message, fix=error.fix) from error
             if step.name in self.session.ledger.managed:
                 self.restorer.keep(step, body, self.session.contexts.of(step))
             self.clearing.release(self._cleared(step))  # before the record: what is edited after it is the user's
@@ -258,8 +265,9 @@ class Runner:
         if self.session.under_dvc:
             return
         with self.locks.ledger():
-            self.session.ledger.put(step, body, self.session.contexts.of(step))
-        self.session.hasher.save()
+            context, meanings = self.session.contexts.of(step), self.session.meanings(step)
+            self.session.ledger.put([Entry(step=step, body=body, context=context, meanings=meanings)])
+        self.session.save()
 
     def stop(self, works: list[Work]) -> None:
         """End running steps with all their processes; nothing of them is recorded as done."""
@@ -272,7 +280,7 @@ class Runner:
 
     def close(self) -> None:
         """Bring dvc.yaml and the .gitignore files up to date with the ledger."""
-        self.session.hasher.save()
+        self.session.save()
         if self.session.under_dvc:
             return
         with self.locks.ledger():

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import ProjectFileError
+from frostline.runner.closure import follow_imports
 from frostline.runner.context import Contexts
+from frostline.runner.equivalence import is_same, on_record
 from frostline.runner.expand import Project, expand
 from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
 from frostline.runner.hashing import Digest, Hasher
@@ -20,6 +23,7 @@ from frostline.runner.ledger import Body, Ledger, Record, body_of, command_of
 from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
 from frostline.runner.places import Places
 from frostline.runner.plan import Decision, Facts, make_plan
+from frostline.runner.sources import Sources
 from frostline.runner.spec import Step
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ class Session:
         profile: None for the default.
         overrides: variable -> value, from the command line.
         environ: the caller's environment.
+        strict: every changed byte of a dep counts, comments and layout too.
     Raises:
         ProjectFileError: no project file, or faults in it.
         UsageError: no such profile or variable.
@@ -47,14 +52,17 @@ class Session:
         profile: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
+        strict: bool = False,
     ) -> None:
+        self.strict = strict
         self.root = find_root(start)
         self.environ = dict(os.environ if environ is None else environ)
         self.spec = read_spec(self.root / PROJECT_FILE)
-        self.project: Project = expand(self.spec, profile=profile, overrides=overrides, environ=self.environ)
-        check_workflows(self.project)
+        project = expand(self.spec, profile=profile, overrides=overrides, environ=self.environ)
+        check_workflows(project)
+        self.places = Places(root=self.root, profile=project.profile, is_default=project.is_default_profile)
+        self.project: Project = replace(project, steps=follow_imports(self.root, project.steps, self.sources))
         self.graph: Graph = build_graph(self.project.steps)
-        self.places = Places(root=self.root, profile=self.project.profile, is_default=self.project.is_default_profile)
 
     @property
     def under_dvc(self) -> bool:
@@ -67,9 +75,10 @@ class Session:
         if not self.project.overrides:
             return self.project.steps
         try:
-            return expand(self.spec, profile=self.project.profile, environ=self.environ).steps
+            steps = expand(self.spec, profile=self.project.profile, environ=self.environ).steps
         except ProjectFileError:  # it is whole with those values only
             return ()
+        return follow_imports(self.root, steps, self.sources)
 
     @property
     def known_steps(self) -> tuple[Step, ...]:
@@ -91,6 +100,11 @@ class Session:
     def hasher(self) -> Hasher:
         """Today's digests."""
         return Hasher(self.root, self.places.local if self.places.dvc.is_dir() else None)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What the project's text files say."""
+        return Sources(self.root, self.hasher, self.places.local if self.places.dvc.is_dir() else None)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -115,7 +129,7 @@ class Session:
 
     def forget_state(self) -> None:
         """Open what lies in `.dvc/` anew, where that was made only now."""
-        for name in ("hasher", "contexts", "restorer"):
+        for name in ("hasher", "sources", "contexts", "restorer"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -168,10 +182,53 @@ class Session:
             found: Body | None = self.restorer.find(step, deps, trusted, self.contexts.of(step))
             return found
 
-        return Facts(record=self.record, digest=digest, context=self.contexts.of, restorable=restorable)
+        meanings: dict[str, dict[str, str]] = {}
+
+        def equivalent(step: Step, record: Record, dep: PurePosixPath) -> bool:
+            recorded = record.meanings.get(str(dep))
+            if self.strict or recorded is None:
+                return False
+            if step.name not in meanings:
+                meanings[step.name] = self.meanings(step)
+            today = meanings[step.name].get(str(dep))
+            return today is not None and is_same(recorded, today)
+
+        return Facts(
+            record=self.record,
+            digest=digest,
+            context=self.contexts.of,
+            restorable=restorable,
+            equivalent=equivalent,
+        )
+
+    def meanings(self, step: Step) -> dict[str, str]:
+        """What goes on record of a step's deps that no step makes: path -> what it says apart from comments."""
+        found, md5s = {}, {}
+        for dep in step.deps:
+            meaning = None if self.graph.producers[step.name][dep] else self.sources.meaning(str(dep))
+            digest = self.digest(dep)
+            if meaning is not None and digest is not None:
+                found[str(dep)], md5s[str(dep)] = meaning, digest.md5
+        return on_record(found, md5s)
+
+    def _look_ahead(self, names: Iterable[str]) -> None:
+        """Hash together what the decisions on these steps will ask for: sources, and outputs that are on record."""
+        paths: dict[PurePosixPath, None] = {}
+        for name in names:
+            producers = self.graph.producers[name]
+            paths |= dict.fromkeys(dep for dep in self.graph.steps[name].deps if not producers[dep])
+            if self.ledger.knows(name):
+                paths |= dict.fromkeys(self.graph.steps[name].all_outputs)
+        self.hasher.look_ahead(map(str, paths))
+
+    def save(self) -> None:
+        """Keep what was found out about files for the next command."""
+        self.hasher.save()
+        self.sources.save()
 
     def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
         """A decision for each selected step."""
+        self._look_ahead(selection.order)
         forced = selection.named if force else frozenset()
         return make_plan(self.graph, selection.order, self.facts(), forced=forced)
 

@@ -169,7 +169,8 @@ class Step:
 
     name: str
     script: tuple[str, ...]  # one command line each, run in order; env references stay symbolic
-    deps: tuple[PurePosixPath, ...] = ()  # relative to the project root
+    deps: tuple[PurePosixPath, ...] = ()  # relative to the project root; those of `imports` come last
+    imports: tuple[PurePosixPath, ...] = ()  # deps that nobody declared: the project's code that its commands run
     outputs: tuple[PurePosixPath, ...] = ()
     outputs_no_cache: tuple[PurePosixPath, ...] = ()
     metrics: tuple[PurePosixPath, ...] = ()

@@ -47,6 +47,13 @@ def add_project_options(parser: argparse.ArgumentParser, *, overrides: bool = Tr
     group.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
 
 
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """--strict."""
+    parser.add_argument(
+        "--strict", action="store_true", help="let edits of comments, docstrings and layout count as changes"
+    )
+
+
 def verb_first(words: Sequence[str]) -> list[str]:
     """`-C DIR run all` as `run -C DIR all`: options that every verb has may stand before it, as with git and make.
 
@@ -106,7 +113,11 @@ def open_session(values: argparse.Namespace, rest: Sequence[str]) -> Session:
     set_quiet(values.quiet)
     overrides, environ = _overrides(getattr(values, "settings", []), rest, values)
     return Session(
-        _folder(values.project), profile=values.profile, overrides=overrides, environ={**os.environ, **environ}
+        _folder(values.project),
+        profile=values.profile,
+        overrides=overrides,
+        environ={**os.environ, **environ},
+        strict=getattr(values, "strict", False),
     )
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 
 from frostline.console import out, say
 from frostline.errors import UsageError
-from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions, up_to_date
 from frostline.runner.graph import Selection, refuse_overlaps
 from frostline.runner.plan import Action, Decision
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--executor", choices=("local", "ray"), default="local", help="where steps run (default: local)"
     )
     parser.add_argument("--no-report", action="store_true", help="do not make the report after a workflow")
+    add_strict(parser)
     add_project_options(parser)
 
 
@@ -62,9 +63,10 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     if values.dry:
         none = _why_none(session, values.names)
         out(decisions_json(decisions)) if values.json else print_decisions(decisions, none=none)
-        session.hasher.save()
+        session.save()
     elif all(decision.action is Action.SKIP for decision in decisions):
-        session.hasher.save()
+        session.save()
+        _bring_ledger_up_to_date(session, decisions)
         _mend_dvc_yaml(session)
         out(up_to_date(len(decisions)) if decisions else _why_none(session, values.names))
         if selection.workflows and _report_is_due(session) and not values.no_report:
@@ -106,6 +108,17 @@ def _take_over_weasels(session: Session) -> None:
         from frostline.runner.takeover import take_over
 
         take_over(session, done, say)
+
+
+def _bring_ledger_up_to_date(session: Session, decisions: list[Decision]) -> None:
+    """With nothing to run, deps may have changed in comments or layout, or DVC may have run a step."""
+    if any(decision.is_behind for decision in decisions):
+        from frostline.runner.locks import Locks
+        from frostline.runner.refresh import refresh
+
+        noted = refresh(session, decisions, Locks(session.places.tmp, say))
+        for reason in dict.fromkeys(reason for decision in noted for reason in decision.reasons):
+            say(reason)
 
 
 def _mend_dvc_yaml(session: Session) -> None:
@@ -153,6 +166,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     if prepare(session.root, session.project.directories):
         say("made .dvc/ for the ledger and the store")
         session.forget_state()
+    _bring_ledger_up_to_date(session, decisions)
     started = time.monotonic()
     executor = LocalExecutor(session.places.running)
     forced = selection.named if values.force else frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from frostline.console import out
-from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions
 from frostline.runner.plan import Action
 
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", dest="all_steps", help="show steps that are up to date too")
     parser.add_argument("--json", action="store_true", help="decisions as JSON")
     parser.add_argument("--check", action="store_true", help="exit with 1 when something would run")
+    add_strict(parser)
     add_project_options(parser)
 
 
@@ -23,7 +24,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Plan, and show the plan."""
     session = open_session(values, rest)
     decisions = session.plan(session.select(values.names))
-    session.hasher.save()
+    session.save()
     out(decisions_json(decisions)) if values.json else print_decisions(decisions, all_steps=values.all_steps)
     if values.check and any(decision.action is not Action.SKIP for decision in decisions):
         raise SystemExit(1)

@@ -16,13 +16,13 @@ def decisions_json(decisions: Iterable[Decision]) -> str:
 
 
 def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False, none: str | None = None) -> None:
-    """One line for each step that is not up to date, with its first reason, and the count.
+    """One line for each step that is not up to date, or of which something is to be said, and the count.
 
     Args:
         none: the line where there are no steps at all; None: a general one.
     """
     acting = [decision for decision in decisions if decision.action is not Action.SKIP]
-    shown = decisions if all_steps else acting
+    shown = decisions if all_steps else [decision for decision in decisions if decision.reasons]
     width = max((len(decision.step) for decision in shown), default=0)
     for decision in shown:
         reasons = decision.reasons or ("up to date",)

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from frostline.console import out
-from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.ledger import command_of
 from frostline.runner.plan import Action, Decision
 from frostline.runner.session import Session
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `project why`."""
     parser.add_argument("names", nargs="+", metavar="STEP", help="step (or workflow, prefix, glob)")
     parser.add_argument("--json", action="store_true", help="as JSON")
+    add_strict(parser)
     add_project_options(parser)
 
 
@@ -24,7 +25,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     session = open_session(values, rest)
     selection = session.select(values.names)
     decisions = {decision.step: decision for decision in session.plan(selection)}
-    session.hasher.save()
+    session.save()
     named = [name for name in selection.order if name in selection.named]
     if values.json:
         out(json.dumps([_as_json(session, decisions[name]) for name in named], indent=2, ensure_ascii=False))
@@ -37,9 +38,12 @@ def _show(session: Session, decision: Decision) -> None:
     words = {Action.RUN: "would run", Action.RESTORE: "would be restored from the store", Action.SKIP: "is up to date"}
     out(f"{decision.step} {words[decision.action]}")
     for reason in decision.reasons:
-        out(f"  because {reason}")
+        out(f"  {'though' if decision.action is Action.SKIP else 'because'} {reason}")
     if "command changed" in decision.reasons:
         _show_command(session, decision.step)
+    imports = session.graph.steps[decision.step].imports
+    if imports:
+        out(f"  its code, found by following imports: {', '.join(map(str, imports))}")
     below = _downstream(session, decision.step)
     if decision.action is not Action.SKIP and below:
         out(f"  downstream: {', '.join(below)}")

@@ -1,0 +1,183 @@
+"""What a text file means apart from comments and layout, so that an edit of those alone reruns nothing.
+
+Python counts by the code it compiles to, .cfg and .ini by sections, keys and values, YAML and TOML by their values in
+the file's order. A folder counts by the meaning of such files in it and the bytes of all others. A file that can't be
+understood counts by its bytes. Pure but for reading the files it is asked about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from frostline.digest import sha256_bytes, sha256_json
+from frostline.runner.python_source import PYTHON_TAG, PythonSource
+
+FORMAT = "1"  # of a meaning on record; another one is unknown, so bytes count
+MAX_FILE_BYTES = 1 << 18
+MAX_PYTHON_BYTES = 1 << 21
+MAX_FILES = 2000  # of a folder that are looked into; beyond that its bytes count
+DIGITS = 16  # of each digest on record
+SUFFIXES = frozenset((".py", ".cfg", ".ini", ".yaml", ".yml", ".toml"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What one dep holds, comments and layout aside."""
+
+    plain: str  # digest without docstrings
+    documented: str  # digest with them
+    is_python: bool = False  # so the digests belong to this version of Python
+    uses_docstrings: bool = False
+    uses_lines: bool = False
+
+
+def suffix_of(path: PurePosixPath | str) -> str:
+    """The ending that says how a file is read."""
+    return PurePosixPath(path).suffix.lower()
+
+
+def meaning_of_text(suffix: str, data: bytes) -> Meaning | None:
+    """What a .cfg, .ini, YAML or TOML file means; None when that can't be said."""
+    readers: dict[str, Callable[[str], Any]] = {".cfg": _ini, ".ini": _ini, ".toml": _toml}
+    try:
+        digest = sha256_json([suffix, readers.get(suffix, _yaml)(data.decode("utf-8"))])
+    except (ValueError, RecursionError):
+        return None
+    return Meaning(plain=digest, documented=digest)
+
+
+def meaning_of_python(source: PythonSource) -> Meaning:
+    """What a Python file means."""
+    return Meaning(
+        plain=source.code,
+        documented=sha256_json([source.code, source.docstrings]),
+        is_python=True,
+        uses_docstrings=source.uses_docstrings,
+        uses_lines=source.uses_lines,
+    )
+
+
+def meaning_of_folder(files: Mapping[str, str], meanings: Mapping[str, Meaning]) -> Meaning:
+    """What a folder means.
+
+    Args:
+        files: relative path -> MD5, of every file.
+        meanings: relative path -> meaning, of those that are understood.
+    """
+    found = list(meanings.values())
+
+    def digest(kind: str) -> str:
+        rows = [[name, getattr(meanings[name], kind) if name in meanings else md5] for name, md5 in files.items()]
+        return sha256_bytes(json.dumps(sorted(rows)).encode())
+
+    return Meaning(
+        plain=digest("plain"),
+        documented=digest("documented"),
+        is_python=any(one.is_python for one in found),
+        uses_docstrings=any(one.uses_docstrings for one in found),
+        uses_lines=any(one.uses_lines for one in found),
+    )
+
+
+def on_record(meanings: Mapping[str, Meaning], md5s: Mapping[str, str]) -> dict[str, str]:
+    """What to put on record of a step's deps: path -> `MD5 format digest`, each cut short.
+
+    Where one Python file of a step reads docstrings, or lines, those of all its files count: who calls whom is not
+    known.
+    """
+    python = [meaning for meaning in meanings.values() if meaning.is_python]
+    uses_lines = any(meaning.uses_lines for meaning in python)
+    uses_docstrings = any(meaning.uses_docstrings for meaning in python)
+    recorded = {}
+    for path, meaning in meanings.items():
+        tag = f"{FORMAT}.{PYTHON_TAG}" if meaning.is_python else FORMAT
+        if meaning.is_python and uses_lines:
+            digest = "bytes"
+        else:
+            digest = (meaning.documented if uses_docstrings else meaning.plain)[:DIGITS]
+        recorded[path] = f"{_short(md5s[path])} {tag} {digest}"
+    return recorded
+
+
+def belongs_to(recorded: str | None, md5: str) -> bool:
+    """Whether what is on record was said of these bytes."""
+    return recorded is not None and recorded.startswith(_short(md5) + " ")
+
+
+def is_same(recorded: str, today: str) -> bool:
+    """Whether two entries of `on_record` mean the same; bytes that count are known to differ."""
+    before, now = recorded.split(" "), today.split(" ")
+    return before[1:] == now[1:] and before[-1] != "bytes"
+
+
+def understood(names: Iterable[str]) -> list[str]:
+    """Those of a folder's files that may be understood; none where there are too many."""
+    found = [name for name in names if suffix_of(name) in SUFFIXES]
+    return found if len(found) <= MAX_FILES else []
+
+
+def _short(md5: str) -> str:
+    return md5[:DIGITS]
+
+
+def _ini(text: str) -> Any:
+    """Sections, keys and values in their order. A value that is a JSON list or object may be laid out at will."""
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None, default_section="\0", allow_no_value=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(str(error)) from error
+    return [
+        [section, [[key, _ini_value(value)] for key, value in parser.items(section)]] for section in parser.sections()
+    ]
+
+
+def _ini_value(value: str | None) -> Any:
+    if value is None or value[:1] not in ("[", "{"):
+        return value
+    try:
+        return ["json", json.dumps(json.loads(value))]
+    except ValueError:
+        return value
+
+
+def _toml(text: str) -> Any:
+    import tomllib
+
+    return json.dumps(tomllib.loads(text), default=lambda value: [type(value).__name__, str(value)])
+
+
+def _yaml(text: str) -> Any:
+    """All documents as nodes: what a bare word means is noted for YAML 1.1 and for 1.2, as readers of either exist."""
+    import yaml
+
+    from frostline.runner.yaml_places import PlainLoader
+
+    documents = []
+    for loader in (PlainLoader, yaml.CSafeLoader):
+        try:
+            documents.append([_yaml_node(node, {}) for node in yaml.compose_all(text, Loader=loader)])  # type: ignore[arg-type]
+        except yaml.YAMLError as error:
+            raise ValueError(str(error)) from error
+    return documents
+
+
+def _yaml_node(node: Any, seen: dict[int, int]) -> Any:
+    """Tag and content of a node; one that stands twice, by its number."""
+    import yaml
+
+    if id(node) in seen:
+        return seen[id(node)]
+    if isinstance(node, yaml.ScalarNode):
+        return [node.tag, node.value]
+    seen[id(node)] = len(seen)
+    if isinstance(node, yaml.MappingNode):
+        return [node.tag, [[_yaml_node(key, seen), _yaml_node(value, seen)] for key, value in node.value]]
+    return [node.tag, [_yaml_node(item, seen) for item in node.value]]

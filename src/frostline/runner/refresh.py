@@ -1,0 +1,52 @@
+"""Bring the ledger up to date where nothing is to be made: a dep was edited in comments or layout only, or DVC ran it.
+
+The step's outputs stay what they are; its entry in dvc.lock gets the deps' digests of today, and the run cache an entry
+for them, so that DVC finds the result too. What dvc.yaml says of it follows when it is written next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from frostline.runner.ledger import Body, Entry, entry_of
+from frostline.runner.locks import Locks
+from frostline.runner.plan import Action, Decision, decide
+from frostline.runner.session import Session
+from frostline.runner.spec import Step
+
+
+def with_deps_of_today(session: Session, step: Step, body: Body) -> Body:
+    """A body of dvc.lock whose deps are those of the step, as they are now. Those that are not there are left out."""
+    seen = {path: session.digest(path) for path in sorted(step.deps, key=str)}
+    deps = [entry_of(path, digest) for path, digest in seen.items() if digest is not None]
+    new: Body = {}
+    for key in ("cmd", "deps", *body):
+        if key == "deps":
+            if deps:
+                new["deps"] = deps
+        elif key in body:
+            new[key] = body[key]
+    return new
+
+
+def refresh(session: Session, decisions: Iterable[Decision], locks: Locks) -> list[Decision]:
+    """Note the deps of today for every step that is up to date but behind on record; give those decisions."""
+    behind = [decision for decision in decisions if decision.is_behind and decision.action is Action.SKIP]
+    if not behind or session.under_dvc or not session.places.dvc.is_dir():
+        return []
+    entries = []
+    with locks.ledger():
+        session.ledger.reload()
+        for decision in behind:
+            step = session.graph.steps[decision.step]
+            record = session.ledger.record(step.name)
+            if record is None or not decide(session.graph, step, session.facts(), {}).is_behind:
+                continue  # another runner was faster
+            body = with_deps_of_today(session, step, record.body)
+            context = session.contexts.of(step)
+            if step.name in session.ledger.managed and session.restorer.store.holds(body):
+                session.restorer.remember(body, context)
+            entries.append(Entry(step=step, body=body, context=context, meanings=session.meanings(step)))
+        session.ledger.put(entries)
+    session.save()
+    return behind
