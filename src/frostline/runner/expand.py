@@ -18,7 +18,7 @@ from frostline.digest import sha256_json
 from frostline.errors import UsageError, did_you_mean
 from frostline.runner.faults import Faults
 from frostline.runner.matrix import Cell, cells
-from frostline.runner.references import Scope, as_text, env_names, with_env
+from frostline.runner.references import Scope, as_text, env_names, is_plain, with_env
 from frostline.runner.spec import (
     FETCH,
     Asset,
@@ -219,7 +219,7 @@ class _Expander:
     def _script(self, command: CommandSpec, scope: Scope) -> tuple[str, ...]:
         lines = tuple(scope.text(line, line.place, shell=command.shell).strip() for line in command.script)
         for line, text in zip(lines, command.script, strict=True):
-            if not command.shell:
+            if not command.shell and not is_plain(line):
                 try:
                     shlex.split(line)
                 except ValueError as error:
