@@ -68,7 +68,8 @@ def run(folder: Path, words: list[str]) -> tuple[float, float]:
     """(CPU seconds, peak MiB) of one `project` call; the program ends when it fails."""
     command = [sys.executable, "-m", "frostline.runner.cli.main", *words]
     with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -132,8 +132,8 @@ class Ledger:
 
     def has_seen(self, path: PurePosixPath, md5: str) -> bool:
         """Whether the record of any step says that `path` held this."""
-        bodies = [*self.lock.get("stages", {}).values()]
-        bodies += [local["body"] for local in self.state.get("steps", {}).values() if "body" in local]
+        bodies = [self.lock.bodies.get(name)[1] for name in self.lock.bodies]
+        bodies += [local["body"] for local in map(self.locals.get, self.locals) if "body" in local]
         entries = [entry for body in bodies for entry in body.get("outs", ())]
         return any(entry.get("path") == str(path) and str(entry.get("md5")) == md5 for entry in entries)
 
