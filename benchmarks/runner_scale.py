@@ -84,8 +84,9 @@ def project_text(shape: str, n_steps: int) -> str:
         for number in range(n_steps):
             before = f"out/{number - 1}.txt" if number else "data.txt"
             lines += command(f"link-{number}", f"python work.py {before} out/{number}.txt", before, f"out/{number}.txt")
-        return "profiles: {only: {}}\nworkflows: {all: ['link-*']}\n" + "\n".join(lines) + "\n"
-    head = ["profiles: {only: {rate: 0.1}}", "workflows: {all: ['train-*', 'evaluate-*', gather]}", "commands:"]
+        names = [f"    - link-{number}" for number in range(n_steps)]
+        return "\n".join(["profiles: {only: {}}", "workflows:", "  all:", *names, *lines]) + "\n"
+    head = ["profiles: {only: {rate: 0.1}}", "workflows: {all: [train, evaluate, gather]}", "commands:"]
     gather = command("gather", "python gather.py", "out/*/metrics.json", "report.txt")
     n_cells = (n_steps - 1) // 2
     if shape == "matrix":
@@ -94,6 +95,8 @@ def project_text(shape: str, n_steps: int) -> str:
         train, evaluate = (lines_of_cell("${matrix.variant}-${matrix.seed}", part) for part in ("train", "evaluate"))
         return "\n".join([*head, *train, *axes, *evaluate, *axes, *gather]) + "\n"
     cells = [f"{variant}-{seed}" for variant in "abcdefghij" for seed in range(n_cells // 10)]
+    names = [f"    - {part}-{cell}" for part in ("train", "evaluate") for cell in cells]
+    head = [head[0], "workflows:", "  all:", *names, "    - gather", "commands:"]
     lines = [line for part in ("train", "evaluate") for cell in cells for line in lines_of_cell(cell, part)]
     return "\n".join([*head, *lines, *gather]) + "\n"
 
