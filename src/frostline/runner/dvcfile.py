@@ -6,6 +6,7 @@ are. A step that never ran has no stage: DVC would call it out of date.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.files import write_text_atomic
 from frostline.runner.ledger import ENTRY_DIGITS, Ledger, Record, command_of
+from frostline.runner.lockfile import mark_of
 from frostline.runner.places import Places, plain_name
 from frostline.runner.spec import Step
 from frostline.runner.yaml_out import dump_yaml
@@ -161,12 +163,9 @@ def _is_ours(stage: Any) -> bool:
 
 def _drop_lost_entries(ledger: Ledger, wanted: dict[str, Stage], foreign: set[str], old: dict[str, Any]) -> None:
     """Entries of steps that were ours and are no more."""
-    stages = ledger.lock.get("stages") or {}
-    lost = [name for name in old if name not in wanted and name not in foreign and name in stages]
+    lost = [name for name in old if name not in wanted and name not in foreign and name in ledger.lock.bodies]
     if lost:
-        for name in lost:
-            del stages[name]
-        ledger.write_lock()
+        ledger.lock.drop(lost)
 
 
 def _read(path: Path) -> str:
@@ -223,22 +222,26 @@ def _apply(target: Any, new: dict[str, Any]) -> None:
 
 
 def is_current(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
-    """Whether dvc.yaml is as `sync` last left it, for the same stages; costs one stat."""
+    """Whether dvc.yaml is as `sync` last left it, for the same steps and records; looks at digests and marks only."""
     known = ledger.state.get("dvc_yaml")
-    return bool(known) and known == _seal(places, wanted_stages(places, steps, ledger))
+    return bool(known) and known == _seal(places, steps, ledger)
 
 
 def seal(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> None:
     """Note in local state that dvc.yaml is as it should be."""
-    now = _seal(places, wanted_stages(places, steps, ledger))
+    now = _seal(places, steps, ledger)
     if ledger.state.get("dvc_yaml") != now:
         ledger.state["dvc_yaml"] = now
         ledger.write_state()
 
 
-def _seal(places: Places, wanted: dict[str, Stage]) -> list[Any]:
-    try:
-        status = places.dvc_yaml.stat()
-    except FileNotFoundError:
-        return [sha256_json(wanted), 0, 0]
-    return [sha256_json(wanted), status.st_mtime_ns, status.st_size]
+def _seal(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> list[Any]:
+    """What the stages of dvc.yaml are made from, and the file itself, as a value that JSON keeps as it is."""
+    seen = hashlib.sha256()
+    for step in steps:
+        if step.name in ledger.managed:
+            told = (step.name, step.shell, step.keeps_outputs, step.script, step.env_values)
+            paths = (step.deps, step.outputs, step.outputs_no_cache, step.metrics, step.plots)
+            seen.update(f"{told}{[[str(path) for path in kind] for kind in paths]}\n".encode())
+    marks = [mark_of(path) for path in (places.dvc_yaml, places.dvc_lock)]
+    return [seen.hexdigest(), ledger.locals.digest(), *(list(mark) if mark else None for mark in marks)]

@@ -158,12 +158,10 @@ def _yaml(text: str) -> Any:
     """All documents as nodes: what a bare word means is noted for YAML 1.1 and for 1.2, as readers of either exist."""
     import yaml
 
-    from frostline.runner.yaml_places import PlainLoader
-
     documents = []
-    for loader in (PlainLoader, yaml.CSafeLoader):
+    for loader in (yaml.CBaseLoader, yaml.CSafeLoader):  # the first leaves bare words as they are
         try:
-            documents.append([_yaml_node(node, {}) for node in yaml.compose_all(text, Loader=loader)])  # type: ignore[arg-type]
+            documents.append([_yaml_node(node, {}) for node in yaml.compose_all(text, Loader=loader)])
         except yaml.YAMLError as error:
             raise ValueError(str(error)) from error
     return documents
@@ -173,10 +171,12 @@ def _yaml_node(node: Any, seen: dict[int, int]) -> Any:
     """Tag and content of a node; one that stands twice, by its number."""
     import yaml
 
+    from frostline.runner.yaml_places import kind_of_word
+
     if id(node) in seen:
         return seen[id(node)]
     if isinstance(node, yaml.ScalarNode):
-        return [node.tag, node.value]
+        return [node.tag, "str" if node.style else kind_of_word(node.value), node.value]
     seen[id(node)] = len(seen)
     if isinstance(node, yaml.MappingNode):
         return [node.tag, [[_yaml_node(key, seen), _yaml_node(value, seen)] for key, value in node.value]]

@@ -6,11 +6,10 @@ known. All faults are told at once.
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,7 +18,8 @@ from frostline.runner.faults import Faults
 from frostline.runner.fetch_step import fetch_step
 from frostline.runner.matrix import Cell, cells
 from frostline.runner.overrides import refuse_unused, with_overrides
-from frostline.runner.references import Scope, as_text, env_names, with_env
+from frostline.runner.patterns import with_patterns_filled
+from frostline.runner.references import Scope, as_text, env_names, is_plain, with_env
 from frostline.runner.spec import (
     FETCH,
     Asset,
@@ -89,7 +89,7 @@ def expand(
     expander.check_names(steps)
     expander.faults.raise_any()
     refuse_unused(overrides or {}, expander.declared, expander.seen, spec.file_name)
-    steps = _with_patterns_filled(steps)
+    steps = with_patterns_filled(steps)
     return Project(
         spec=spec,
         profile=chosen,
@@ -100,31 +100,6 @@ def expand(
         title=expander.prose(spec.title),
         description=expander.prose(spec.description),
     )
-
-
-def _with_patterns_filled(steps: list[Step]) -> list[Step]:
-    """Put the outputs of other steps in the place of a dep with `*`: `training/*/metrics.json` gathers a matrix.
-
-    Declared outputs are looked at, not the disk, so the graph is the same before and after a run. `*` stands for
-    any characters of one part of a path. A pattern that matches nothing stays, as a path with a star in its name.
-    """
-    if not any("*" in str(dep) for step in steps for dep in step.deps):
-        return steps
-    owners = [(path, step.name) for step in steps for path in step.all_outputs]
-    filled = []
-    for step in steps:
-        deps: dict[PurePosixPath, None] = {}
-        for dep in step.deps:
-            is_pattern = "*" in str(dep)
-            found = [path for path, owner in owners if is_pattern and owner != step.name and _matches(path, dep)]
-            deps |= dict.fromkeys(found or [dep])
-        filled.append(replace(step, deps=tuple(deps)))
-    return filled
-
-
-def _matches(path: PurePosixPath, pattern: PurePosixPath) -> bool:
-    parts = zip(path.parts, pattern.parts, strict=False)
-    return len(path.parts) == len(pattern.parts) and all(fnmatch.fnmatchcase(part, wanted) for part, wanted in parts)
 
 
 class _Expander:
@@ -227,7 +202,7 @@ class _Expander:
     def _script(self, command: CommandSpec, scope: Scope) -> tuple[str, ...]:
         lines = tuple(scope.text(line, line.place, shell=command.shell).strip() for line in command.script)
         for line, text in zip(lines, command.script, strict=True):
-            if not command.shell:
+            if not command.shell and not is_plain(line):
                 try:
                     shlex.split(line)
                 except ValueError as error:

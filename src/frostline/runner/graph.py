@@ -7,15 +7,15 @@ parallel run forbids is checked by `refuse_overlaps`.
 from __future__ import annotations
 
 import bisect
-import fnmatch
 import graphlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from frostline.errors import ProjectFileError, UsageError, did_you_mean
 from frostline.runner.expand import Project
 from frostline.runner.faults import Faults
+from frostline.runner.names import Names
 from frostline.runner.spec import FETCH, Place, Step
 
 
@@ -24,6 +24,8 @@ class Graph:
     """The steps of a project and the edges between them."""
 
     steps: Mapping[str, Step]  # in the file's order
+    names: Names
+    writers: Writers
     upstream: Mapping[str, tuple[str, ...]]  # step -> the steps it needs, in the file's order
     producers: Mapping[str, Mapping[PurePosixPath, tuple[str, ...]]]  # step -> dep -> who makes it
     overlapping: frozenset[str]  # steps that share an output with another, or nest one, or read their own
@@ -43,7 +45,7 @@ class Selection:
     workflows: tuple[str, ...]  # the workflows among the names
 
 
-class _Writers:
+class Writers:
     """Finds the writers of a path, of a folder above it and of paths inside it."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
@@ -55,36 +57,52 @@ class _Writers:
 
     def of(self, path: PurePosixPath) -> set[int]:
         """Indices of the steps that write `path`, a folder above it, or something inside it."""
-        found = set(self.by_path.get(str(path), ()))
-        for parent in path.parents:
-            found.update(self.by_path.get(str(parent), ()))
-        if str(path) == ".":
-            return found.union(*self.by_path.values())
-        prefix = f"{path}/"
+        text = str(path)
+        found = set(self.by_path.get(text, ()))
+        for other in self.around(text):
+            found.update(self.by_path[other])
+        return found
+
+    def around(self, text: str) -> Iterator[str]:
+        """The outputs that are a folder above a path, or lie inside it."""
+        yield from (above for above in _above(text) if above in self.by_path)
+        if text == ".":
+            yield from (path for path in self.paths if path != text)
+            return
+        prefix = f"{text}/"
         start = bisect.bisect_left(self.paths, prefix)
         while start < len(self.paths) and self.paths[start].startswith(prefix):
-            found.update(self.by_path[self.paths[start]])
+            yield self.paths[start]
             start += 1
-        return found
+
+
+def _above(text: str) -> Iterator[str]:
+    """The folders above a path, as PurePosixPath.parents has them, without its cost."""
+    at = text.rfind("/")
+    while at > 0:
+        yield text[:at]
+        at = text.rfind("/", 0, at)
+    if text not in (".", "/"):
+        yield "/" if text.startswith("/") else "."
 
 
 def build_graph(steps: tuple[Step, ...]) -> Graph:
     """Edges from deps, outputs and `wait_for`."""
-    writers = _Writers(steps)
-    by_name = {step.name: step for step in steps}
-    position = {step.name: index for index, step in enumerate(steps)}
+    writers, names = Writers(steps), Names(steps)
     upstream, producers, overlapping = {}, {}, set()
     for index, step in enumerate(steps):
         made = {dep: _owners(steps, writers.of(dep), index) for dep in step.deps}
         producers[step.name] = made
-        needed = {name for names in made.values() for name in names}
-        needed |= {name for wanted in step.wait_for for name in matching(by_name.values(), wanted)}
-        upstream[step.name] = tuple(sorted(needed - {step.name}, key=position.__getitem__))
+        needed = {name for makers in made.values() for name in makers}
+        needed |= {name for wanted in step.wait_for for name in names.matching(wanted)}
+        upstream[step.name] = tuple(sorted(needed - {step.name}, key=names.rank.__getitem__))
         if any(writers.of(path) - {index} for path in step.all_outputs) or _reads_itself(step) or _nests(step):
             overlapping.add(step.name)
     last = {path: step.name for step in steps for path in step.all_outputs}
     return Graph(
-        steps=by_name,
+        steps={step.name: step for step in steps},
+        names=names,
+        writers=writers,
         upstream=upstream,
         producers=producers,
         overlapping=frozenset(overlapping),
@@ -95,6 +113,8 @@ def build_graph(steps: tuple[Step, ...]) -> Graph:
 def _owners(steps: tuple[Step, ...], found: set[int], reader: int) -> tuple[str, ...]:
     """Of several writers of one path, the last before the reader; else the last of all."""
     others = sorted(found - {reader})
+    if len(others) < 2:
+        return tuple(steps[index].name for index in others)
     owners: dict[PurePosixPath, int] = {}
     for index in others:
         for path in steps[index].all_outputs:
@@ -105,53 +125,39 @@ def _owners(steps: tuple[Step, ...], found: set[int], reader: int) -> tuple[str,
 
 
 def _reads_itself(step: Step) -> bool:
-    return any(_overlap(dep, path) for dep in step.deps for path in step.all_outputs)
+    deps, made = {str(path) for path in step.deps}, {str(path) for path in step.all_outputs}
+    return bool(deps & made) or _any_above(deps, made) or _any_above(made, deps)
 
 
 def _nests(step: Step) -> bool:
-    return any(one in other.parents for one in step.all_outputs for other in step.all_outputs)
+    made = {str(path) for path in step.all_outputs}
+    return len(made) > 1 and _any_above(made, made)
 
 
-def _overlap(one: PurePosixPath, other: PurePosixPath) -> bool:
-    return one == other or one in other.parents or other in one.parents
-
-
-def matching(steps: Iterable[Step], name: str) -> list[str]:
-    """The steps a word means: a step, a glob, or the dash-prefix of matrix cells. Empty when it means none."""
-    listed = list(steps)
-    exact = [step.name for step in listed if step.name == name]
-    cells = [step.name for step in listed if step.cell and (step.name.startswith(f"{name}-") or step.command == name)]
-    if exact:
-        if [cell for cell in cells if cell != name]:
-            raise UsageError(
-                f"'{name}' is a step, and also the beginning of {len(cells)} steps of a matrix.",
-                fix=f"Rename one of them, or write '{name}-*' for the cells.",
-            )
-        return exact
-    if any(mark in name for mark in "*?["):
-        return [step.name for step in listed if fnmatch.fnmatchcase(step.name, name)]
-    return cells
+def _any_above(folders: set[str], paths: set[str]) -> bool:
+    return any(above in folders for path in paths for above in _above(path))
 
 
 def check_workflows(project: Project) -> None:
     """Note every word of a workflow, and of `wait_for`, that means no step. Raises ProjectFileError."""
     faults = Faults(project.spec.file_name)
-    known = [*(step.name for step in project.steps), *(command.name for command in project.spec.commands)]
+    names = Names(project.steps)
+    known = [*names.rank, *(command.name for command in project.spec.commands)]
     for workflow, words in project.spec.workflows.items():
         for word in words:
-            if not _means_something(project, word):
+            if not _means_something(project, names, word):
                 faults.unknown(word.place, f"step in the workflow '{workflow}'", word, known)
     for step in project.steps:
         for wanted in step.wait_for:
-            if not _means_something(project, wanted):
+            if not _means_something(project, names, wanted):
                 faults.unknown(Place(step.line, 1), f"step in 'wait_for' of '{step.name}'", wanted, known)
     faults.raise_any()
 
 
-def _means_something(project: Project, word: str) -> bool:
+def _means_something(project: Project, names: Names, word: str) -> bool:
     """Whether a word names steps; the name of a command whose matrix is empty or that another profile has, and `fetch`
     without assets, do."""
-    if matching(project.steps, word) or (word == FETCH and project.spec.assets):
+    if names.matching(word) or (word == FETCH and project.spec.assets):
         return True
     return any(
         (command.matrix is not None or command.profiles)
@@ -173,16 +179,18 @@ def select(project: Project, graph: Graph, names: Iterable[str], *, only: bool =
     named: dict[str, None] = {}
     workflows = []
     words = list(names)
-    for word in words or list(graph.steps):
+    if not words:
+        named = dict.fromkeys(graph.steps)
+    for word in words:
         if word in graph.steps:
-            named |= dict.fromkeys(matching(project.steps, word))
+            named |= dict.fromkeys(graph.names.matching(word))
         elif word in project.spec.workflows:
             workflows.append(word)
             for item in project.spec.workflows[word]:
-                named |= dict.fromkeys(matching(project.steps, item))
+                named |= dict.fromkeys(graph.names.matching(item))
         else:
-            found = matching(project.steps, word)
-            if not found and not _means_something(project, word):
+            found = graph.names.matching(word)
+            if not found and not _means_something(project, graph.names, word):
                 options = [*graph.steps, *project.spec.workflows, *(step.command for step in project.steps)]
                 raise UsageError(f"There is no step or workflow '{word}'.", fix=did_you_mean(word, options))
             named |= dict.fromkeys(found)
@@ -202,7 +210,7 @@ def _ordered(project: Project, graph: Graph, listed: list[str]) -> tuple[str, ..
         keep, upstream = frozenset(listed), _without_circles(project, upstream)
     done: dict[str, None] = {}
     for name in listed:
-        circle = _visit(upstream, name, keep - {name}, done)
+        circle = _visit(upstream, name, keep, done)
         if circle:
             fix = "Take a dep or a 'wait_for' away, or let a step write to another path."
             raise _circle_fault(project, graph, circle, fix)
@@ -243,8 +251,9 @@ def _circles(upstream: Mapping[str, tuple[str, ...]]) -> set[frozenset[str]]:
 
 
 def _order_in(project: Project, circle: frozenset[str]) -> list[str]:
+    names = Names(project.steps)
     for words in project.spec.workflows.values():
-        listed = [name for word in words for name in matching(project.steps, word)]
+        listed = [name for word in words for name in names.matching(word)]
         if circle.issubset(listed):
             return list(dict.fromkeys(listed))
     return [step.name for step in project.steps]
@@ -267,6 +276,7 @@ def _visit(
 ) -> list[str] | None:
     """Put `start`, and what it needs before it, into `done`; or give the circle that stands against it.
 
+    Steps of `keep` have a place of their own, and are not put in where they are needed.
     Depth first without recursion, so that a chain of thousands of steps is no trouble.
     """
     path: list[str] = []
@@ -285,7 +295,7 @@ def _visit(
         path.append(name)
         on_path.add(name)
         stack.append((name, True))
-        stack += [(needed, False) for needed in reversed(upstream[name]) if needed not in keep]
+        stack += [(needed, False) for needed in reversed(upstream[name]) if needed not in keep or needed == start]
     return None
 
 
@@ -293,7 +303,7 @@ def refuse_overlaps(project: Project, graph: Graph, order: Iterable[str]) -> Non
     """Refuse what a parallel run can't order: two writers, nested outputs, a dep that is the step's own, a circle."""
     faults = Faults(project.spec.file_name)
     chosen = [graph.steps[name] for name in order]
-    writers = _Writers(chosen)
+    writers = Writers(chosen)
     for index, step in enumerate(chosen):
         place = Place(step.line, 1)
         if _reads_itself(step):

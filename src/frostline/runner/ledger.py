@@ -8,7 +8,6 @@ express live in local state alone. Reads and writes those files; decides nothing
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,16 +15,16 @@ from typing import Any
 
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
-from frostline.files import write_text_atomic
+from frostline.runner.entries import Entries, from_bytes
 from frostline.runner.equivalence import belongs_to
 from frostline.runner.hashing import Digest, replace_quickly
+from frostline.runner.lockfile import LockFile, mark_of
 from frostline.runner.places import Places, plain_name
 from frostline.runner.references import shell_line, shell_word
 from frostline.runner.spec import Step
 from frostline.runner.walking import Mark
 from frostline.runner.yaml_places import YamlError, load_plain
 
-LOCK_SCHEMA = "2.0"
 ENTRY_DIGITS = 16  # of the body's digest in `meta` of dvc.yaml
 Body = dict[str, Any]
 
@@ -109,30 +108,31 @@ class Ledger:
     def __init__(self, places: Places, managed: frozenset[str]) -> None:
         self.places = places
         self.managed = managed
-        self.state: dict[str, Any] = {}
-        self.lock: dict[str, Any] = {}
+        self.lock = LockFile(places.dvc_lock, places.lock_mirror)
+        self.state: dict[str, Any] = {}  # of the project
+        self.locals = Entries()  # of each step
         self.meta: dict[str, Any] | None = None
         self.marks: list[Mark | None] = []  # of the files as they were read last
         self.reload()
 
     def reload(self) -> None:
         """Read the files again where another runner, or DVC, has written them."""
-        marks = [_mark(path) for path in (self.places.dvc_lock, self.places.state, self.places.dvc_yaml)]
+        self.lock.reload()
+        marks = [mark_of(path) for path in (self.places.state, self.places.dvc_yaml)]
         if marks != self.marks:
-            self.lock = _read_lock(self.places.dvc_lock)
-            self.state = _read_state(self.places.state)
+            self.state, self.locals = _read_state(self.places.state)
             self.meta = None
             self.marks = marks
 
     def knows(self, name: str) -> bool:
         """Whether anything is on record for a step."""
         if name in self.managed:
-            return plain_name(name) in self.lock.get("stages", {})
-        return name in self.state.get("steps", {})
+            return plain_name(name) in self.lock.bodies
+        return name in self.locals
 
     def record(self, name: str) -> Record | None:
         """What is on record for a step; None when it never ran."""
-        local = self.state.get("steps", {}).get(name, {})
+        local = self.locals.get(name) or {}
         if name not in self.managed:
             body = local.get("body")
             if body is None:
@@ -143,10 +143,10 @@ class Ledger:
                 variables=local.get("variables", {}),
                 meanings=local.get("meanings", {}),
             )
-        body = self.lock.get("stages", {}).get(plain_name(name))
-        if body is None:
+        found = self.lock.body_and_key(plain_name(name))
+        if found is None:
             return None
-        key = sha256_json(body)
+        body, key = found
         if local.get("entry") == key:
             return Record(
                 body=body,
@@ -162,8 +162,8 @@ class Ledger:
 
     def has_seen(self, path: PurePosixPath, md5: str) -> bool:
         """Whether the record of any step says that `path` held this."""
-        bodies = [*self.lock.get("stages", {}).values()]
-        bodies += [local["body"] for local in self.state.get("steps", {}).values() if "body" in local]
+        bodies = [self.lock.bodies.get(name)[1] for name in self.lock.bodies]
+        bodies += [local["body"] for local in map(self.locals.get, self.locals) if "body" in local]
         entries = [entry for body in bodies for entry in body.get("outs", ())]
         return any(entry.get("path") == str(path) and str(entry.get("md5")) == md5 for entry in entries)
 
@@ -186,9 +186,7 @@ class Ledger:
     def put(self, entries: Iterable[Entry]) -> None:
         """Note what steps saw and made: dvc.lock first, whole and durable, then local state."""
         self.reload()
-        stages = self.lock.setdefault("stages", {})
-        steps = self.state.setdefault("steps", {})
-        is_news = False
+        bodies: dict[str, Body] = {}
         for entry in entries:
             step, body = entry.step, entry.body
             local: dict[str, Any] = {
@@ -198,26 +196,17 @@ class Ledger:
                 "meanings": _valid_meanings(body, entry.meanings),
             }
             if step.name in self.managed:
-                is_news |= stages.get(plain_name(step.name)) != body
-                stages[plain_name(step.name)] = body
+                bodies[plain_name(step.name)] = body
             else:
                 local["body"] = body
-            steps[step.name] = local
-        if is_news:
-            self.write_lock()
+            self.locals.put(step.name, local)
+        self.lock.put(bodies)
         self.write_state()
-
-    def write_lock(self) -> None:
-        """Replace dvc.lock by what is in memory."""
-        from frostline.runner.yaml_out import dump_yaml
-
-        content = {"schema": LOCK_SCHEMA, **{key: value for key, value in self.lock.items() if key != "schema"}}
-        self.places.ledger.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(self.places.dvc_lock, dump_yaml(content))
 
     def write_state(self) -> None:
         """Replace the local state by what is in memory."""
-        replace_quickly(self.places.state, json.dumps(self.state).encode())
+        replace_quickly(self.places.state, self.locals.to_bytes(self.state))
+        self.marks[0] = mark_of(self.places.state)
 
 
 def _valid_meanings(body: Body, *sources: Any) -> dict[str, str]:
@@ -231,40 +220,12 @@ def _valid_meanings(body: Body, *sources: Any) -> dict[str, str]:
     return found
 
 
-def _mark(path: Path) -> Mark | None:
-    """Size, time and inode; every writer replaces the file, so that a new one has another inode."""
+def _read_state(path: Path) -> tuple[dict[str, Any], Entries]:
+    """(what is noted about the project, about each step); a spoilt file counts as empty."""
     try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _read_lock(path: Path) -> dict[str, Any]:
-    try:
-        content = load_plain(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except YamlError as error:
-        raise StoreError(
-            f"{path.name} can't be read: {error.message}",
-            where=f"{path}:{error.place.line}:{error.place.column}",
-            fix="Mend it (a merge may have left its marks), or remove it: the next run makes it anew from the store.",
-        ) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
-        raise StoreError(
-            f"{path.name} is not a ledger of DVC 2 or 3.", where=str(path), fix="Remove it, or restore it."
-        )
-    if content.get("stages") is None:
-        content.pop("stages", None)
-    return content
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(path.read_bytes())
+        state, steps = from_bytes(path.read_bytes())
     except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
+        return {}, Entries()
+    for name, local in state.pop("steps", {}).items():  # as it was kept before: one object for everything
+        steps.put(name, local)
+    return state, steps

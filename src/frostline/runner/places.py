@@ -51,6 +51,11 @@ class Places:
         return self.local / f"state-{self.profile}.json"
 
     @property
+    def lock_mirror(self) -> Path:
+        """A copy of dvc.lock that is read faster."""
+        return self.local / f"lock-{self.profile}.json"
+
+    @property
     def running(self) -> Path:
         """One file for each process group that is at work."""
         return self.local / "running"

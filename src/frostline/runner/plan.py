@@ -212,10 +212,8 @@ def _others_write(graph: Graph, step: Step, path: PurePosixPath) -> bool:
     """Whether another step writes inside `path` or above it."""
     if step.name not in graph.overlapping:
         return False
-    return any(
-        other != path and (other in path.parents or path in other.parents) and writer != step.name
-        for other, writer in graph.last_writers.items()
-    )
+    around = map(PurePosixPath, graph.writers.around(str(path)))
+    return any(graph.last_writers[other] != step.name for other in around)
 
 
 def _short(value: str) -> str:

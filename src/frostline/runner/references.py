@@ -20,6 +20,7 @@ REFERENCE = re.compile(r"\$\{([^{}\n]*)\}")
 SPECIAL = re.compile(rf"(\$\$)|{REFERENCE.pattern}")
 SPECIAL_IN_SHELL = re.compile(rf"(\$\$(?=\{{))|{REFERENCE.pattern}")
 ENV_REFERENCE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
+PLAIN_LINE = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")  # the characters that shlex.quote leaves alone, and blanks
 KINDS = ("vars", "env", "matrix", "profile")
 MAX_DEPTH = 20
 
@@ -184,10 +185,17 @@ def words(line: str, environ: Mapping[str, str]) -> list[str]:
     return parts
 
 
+def is_plain(line: str) -> bool:
+    """Whether a line holds blanks and words that no shell reads in a way of its own: nothing quoted, no reference."""
+    return PLAIN_LINE.fullmatch(line) is not None
+
+
 def shell_line(line: str, *, shell: bool) -> str:
     """The same command for a shell, environment references as `$X`: what dvc.yaml gets."""
     if shell:
         return ENV_REFERENCE.sub(lambda match: f"${{{match[1]}}}", line)
+    if is_plain(line):
+        return " ".join(line.split())
     parts = shlex.split(_mark_alone(line))
     return " ".join("$" + word[1:] if word.startswith("\0") else shell_word(word) for word in parts)
 

@@ -1,63 +1,66 @@
 """Read YAML 1.2 values fast, and remember the line and column of every key and value.
 
 PyYAML's C parser does the reading; its own rules for what a bare word means are YAML 1.1's (`yes`, `1:30`), so
-the resolvers are replaced by those of 1.2, which is what weasel and DVC read. Knows nothing of project.yml.
+those of 1.2 stand here, which is what weasel and DVC read. Values are made from the parser's events as they come: a
+tree of nodes in between would take ten times the memory of the values. Knows nothing of project.yml.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import yaml
-from yaml.constructor import SafeConstructor
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from yaml.resolver import BaseResolver
+from yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from frostline.errors import FrostlineError
 from frostline.runner.spec import Place, Text
 
-_MERGE = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_MERGE = "<<"
 
 
-class Resolver12(BaseResolver):
-    """What a bare word means in YAML 1.2 (core schema, and `<<`)."""
+def _int(word: str) -> int:
+    """An int of YAML 1.2: leading zeros are decimal, octal is 0o."""
+    word = word.replace("_", "")
+    return int(word, 0) if word[:2] in ("0o", "0x") else int(word)
 
 
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN)", "-+0123456789."),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("merge", r"<<", "<"),
-):
-    Resolver12.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
-    )
+def _float(word: str) -> float:
+    return float(word.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
-class PlainLoader(CParser, SafeConstructor, Resolver12):
-    """YAML 1.2 to plain values, without places."""
-
-    def __init__(self, stream: str) -> None:
-        CParser.__init__(self, stream)
-        SafeConstructor.__init__(self)
-        Resolver12.__init__(self)
-
-    def construct_int(self, node: ScalarNode) -> int:
-        """An int of YAML 1.2: leading zeros are decimal, octal is 0o."""
-        word = self.construct_scalar(node).replace("_", "")
-        return int(word, 0) if word[:2] in ("0o", "0x") else int(word)
-
-    def construct_float(self, node: ScalarNode) -> float:
-        """A float of YAML 1.2."""
-        word = self.construct_scalar(node).lower()
-        return float(word.replace(".inf", "inf").replace(".nan", "nan"))
+_KINDS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF", lambda word: word.lower() == "true"),
+    "int": (r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", _int),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN)",
+        "-+0123456789.",
+        _float,
+    ),
+    "null": (r"~|null|Null|NULL", "~nN", lambda word: None),
+}
+_BY_FIRST: dict[str, list[tuple[re.Pattern[str], Callable[[str], Any]]]] = {}
+for _pattern, _first, _convert in _KINDS.values():
+    for _character in _first:
+        _BY_FIRST.setdefault(_character, []).append((re.compile(_pattern), _convert))
 
 
-PlainLoader.add_constructor("tag:yaml.org,2002:int", PlainLoader.construct_int)  # type: ignore[type-var]
-PlainLoader.add_constructor("tag:yaml.org,2002:float", PlainLoader.construct_float)  # type: ignore[type-var]
+def kind_of_word(word: str) -> str:
+    """What a bare word means in YAML 1.2: "bool", "int", "float", "null" or "str"."""
+    for kind, (pattern, first, _) in _KINDS.items():
+        if word[:1] in first and re.fullmatch(pattern, word):
+            return kind
+    return "str" if word else "null"
 
 
 class Map(dict[str, Any]):
@@ -95,25 +98,26 @@ class YamlError(FrostlineError):
 
 def load_plain(text: str) -> Any:
     """The plain value of a YAML 1.2 text; None for an empty one. Raises YamlError."""
-    loader = PlainLoader(text)
-    try:
-        return loader.get_single_data()
-    except (yaml.YAMLError, ValueError) as error:
-        raise _fault(error) from error
-    finally:
-        loader.dispose()
+    return _load(text, _PlainBuilder)
 
 
 def load_with_places(text: str) -> Any:
     """Like `load_plain`, with Map, Seq and Text in the place of dict, list and str. Raises YamlError."""
-    loader = PlainLoader(text)
+    return _load(text, _PlacedBuilder)
+
+
+def _load(text: str, builder: type[_PlainBuilder]) -> Any:
+    parser = None
     try:
-        node = loader.get_single_node()
-        return None if node is None else _Builder(loader).build(node)
+        parser = CParser(text)
+        return builder(parser).document()
     except (yaml.YAMLError, ValueError) as error:
         raise _fault(error) from error
+    except RecursionError as error:
+        raise YamlError("This YAML is nested too deeply.", Place(1, 1)) from error
     finally:
-        loader.dispose()
+        if parser is not None:
+            parser.dispose()
 
 
 def _fault(error: Exception) -> YamlError:
@@ -123,50 +127,141 @@ def _fault(error: Exception) -> YamlError:
     return YamlError(f"This is not YAML: {problem}.", place)
 
 
-def _place(node: Node) -> Place:
-    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+def _place(event: Any) -> Place:
+    mark = event.start_mark
+    return Place(mark.line + 1, mark.column + 1)
 
 
-class _Builder:
-    """Turns the nodes of one document into values with places."""
+class _PlainBuilder:
+    """Turns the events of one document into plain values."""
 
-    def __init__(self, loader: PlainLoader) -> None:
-        self.loader = loader
-        self.open_nodes: set[int] = set()
+    def __init__(self, parser: Any) -> None:
+        self.next: Callable[[], Any] = parser.get_event
+        self.anchors: dict[str, Any] = {}
+        self.open_anchors: dict[str, Place] = {}
 
-    def build(self, node: Node) -> Any:
-        """The value of a node; a node that contains itself is refused."""
-        if isinstance(node, ScalarNode):
-            value = self.loader.construct_object(node)
-            return Text(value, _place(node)) if isinstance(value, str) else value
-        if id(node) in self.open_nodes:
-            raise YamlError("An anchor refers to itself.", _place(node))
-        self.open_nodes.add(id(node))
-        built = self._build_map(node) if isinstance(node, MappingNode) else self._build_seq(node)
-        self.open_nodes.discard(id(node))
-        return built
+    def document(self) -> Any:
+        """The value of the only document; None where there is none."""
+        self.next()  # the stream begins
+        if isinstance(self.next(), StreamEndEvent):
+            return None
+        value = self.value(self.next())
+        self.next()  # the document ends
+        after = self.next()
+        if not isinstance(after, StreamEndEvent):
+            raise YamlError("This is not YAML: but found another document.", _place(after))
+        return value
 
-    def _build_seq(self, node: Node) -> Seq:
-        assert isinstance(node, SequenceNode)
-        items = Seq(_place(node))
-        for child in node.value:
-            items.append(self.build(child))
-            items.items_at.append(_place(child))
+    def value(self, event: Any) -> Any:
+        """The value that begins with an event."""
+        kind = type(event)
+        if kind is AliasEvent:
+            return self._known(event)
+        if kind is ScalarEvent:
+            value = self.scalar(event)
+        else:
+            if event.anchor is not None:
+                self.open_anchors[event.anchor] = _place(event)
+            value = self.sequence(event) if kind is SequenceStartEvent else self.mapping(event)
+            self.open_anchors.pop(event.anchor, None)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = value
+        return value
+
+    def _known(self, event: Any) -> Any:
+        if event.anchor in self.open_anchors:
+            raise YamlError("An anchor refers to itself.", self.open_anchors[event.anchor])
+        if event.anchor not in self.anchors:
+            raise YamlError(f"This is not YAML: found undefined alias '{event.anchor}'.", _place(event))
+        return self.anchors[event.anchor]
+
+    def scalar(self, event: Any) -> Any:
+        """What a word means: a bare one by YAML 1.2's rules, a tagged one as its tag says, else text."""
+        word: str = event.value
+        if event.tag is not None and event.tag != "!":
+            return self._tagged(word, event)
+        if not event.implicit[0] or event.tag is not None:
+            return word
+        if not word:
+            return None
+        for pattern, convert in _BY_FIRST.get(word[0], ()):
+            if pattern.fullmatch(word):
+                return convert(word)
+        return word
+
+    def _tagged(self, word: str, event: Any) -> Any:
+        tag = event.tag.removeprefix(_TAG)
+        if tag in ("str", "timestamp", "binary"):
+            return word
+        pattern, _, convert = _KINDS.get(tag, ("", "", str))
+        if tag not in _KINDS or not re.fullmatch(pattern, word):
+            raise YamlError(f"This is not YAML: '{word}' can't have the tag '{event.tag}'.", _place(event))
+        return convert(word)
+
+    def sequence(self, event: Any) -> Any:
+        """A list, from its first event on."""
+        items = []
+        while type(event := self.next()) is not SequenceEndEvent:
+            items.append(self.value(event))
         return items
 
-    def _build_map(self, node: MappingNode) -> Map:
-        built = Map(_place(node))
-        merged: list[Map] = []
-        for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
-                merged += self._merged_maps(value_node)
+    def mapping(self, event: Any) -> Any:
+        """A dict, from its first event on; of a key that stands twice the last value counts."""
+        built: dict[Any, Any] = {}
+        merged: list[Any] = []
+        while type(event := self.next()) is not MappingEndEvent:
+            if _is_merge(event):
+                merged += self.merged_maps(self.next(), dict)
                 continue
-            key = self._key(key_node)
+            key = self.value(event)
+            if not isinstance(key, Hashable):
+                raise YamlError("A key must be a plain word.", _place(event))
+            built[key] = self.value(self.next())
+        for other in merged:
+            for key in other:
+                built.setdefault(key, other[key])
+        return built
+
+    def merged_maps(self, event: Any, kind: type) -> list[Any]:
+        """The mappings that `<<` names."""
+        value = self.value(event)
+        maps = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, kind) for item in maps):
+            raise YamlError("'<<' takes a mapping or a list of mappings.", _place(event))
+        return maps
+
+
+class _PlacedBuilder(_PlainBuilder):
+    """Turns the events of one document into values with places."""
+
+    def scalar(self, event: Any) -> Any:
+        """A text knows its place, other values do not."""
+        value = super().scalar(event)
+        return Text(value, _place(event)) if isinstance(value, str) else value
+
+    def sequence(self, event: Any) -> Seq:
+        """A Seq, from its first event on."""
+        items = Seq(_place(event))
+        while type(event := self.next()) is not SequenceEndEvent:
+            items.items_at.append(_place(event))
+            items.append(self.value(event))
+        return items
+
+    def mapping(self, event: Any) -> Map:
+        """A Map, from its first event on; a key that stands twice is refused."""
+        built = Map(_place(event))
+        merged: list[Map] = []
+        while type(event := self.next()) is not MappingEndEvent:
+            if _is_merge(event):
+                merged += self.merged_maps(self.next(), Map)
+                continue
+            key = self._key(event)
             if key in built:
-                raise YamlError(f"The key '{key}' stands twice.", _place(key_node))
-            built[key] = self.build(value_node)
-            built.keys_at[key] = _place(key_node)
-            built.values_at[key] = _place(value_node)
+                raise YamlError(f"The key '{key}' stands twice.", _place(event))
+            built.keys_at[key] = _place(event)
+            event = self.next()
+            built.values_at[key] = _place(event)
+            built[key] = self.value(event)
         for other in merged:
             for key in other:
                 if key not in built:
@@ -174,14 +269,16 @@ class _Builder:
                     built.keys_at[key], built.values_at[key] = other.keys_at[key], other.values_at[key]
         return built
 
-    def _merged_maps(self, node: Node) -> list[Map]:
-        value = self.build(node)
-        maps = value if isinstance(value, Seq) else [value]
-        if not all(isinstance(item, Map) for item in maps):
-            raise YamlError("'<<' takes a mapping or a list of mappings.", _place(node))
-        return list(maps)
+    def _key(self, event: Any) -> str:
+        """A key as it is written."""
+        if type(event) is AliasEvent:
+            return str(self._known(event))
+        if type(event) is not ScalarEvent:
+            raise YamlError("A key must be a plain word.", _place(event))
+        if event.anchor is not None:
+            self.anchors[event.anchor] = self.scalar(event)
+        return str(event.value)
 
-    def _key(self, node: Node) -> str:
-        if not isinstance(node, ScalarNode):
-            raise YamlError("A key must be a plain word.", _place(node))
-        return str(node.value)
+
+def _is_merge(event: Any) -> bool:
+    return type(event) is ScalarEvent and event.value == _MERGE and event.implicit[0] and event.tag is None
