@@ -217,10 +217,10 @@ def test_many_records_are_brought_up_to_date_in_one_write(
     playground.project("run", "s*")
     playground.write({"s.py": "import sys\n\nopen(sys.argv[1], 'w')\n"})
     written: list[Path] = []
-    from frostline.runner import ledger
+    from frostline.runner import lockfile
 
-    real = ledger.write_text_atomic
-    monkeypatch.setattr(ledger, "write_text_atomic", lambda path, text: (written.append(path), real(path, text))[1])
+    real = lockfile.write_text_atomic
+    monkeypatch.setattr(lockfile, "write_text_atomic", lambda path, text: (written.append(path), real(path, text))[1])
 
     playground.project("run", "s*")
 
