@@ -235,7 +235,8 @@ def test_what_can_be_kept_as_it_is_gives_a_warning_for_all_of_its_kind(
     docs = read(tmp_path, text)
 
     assert capsys.readouterr().err == f"warning: {tmp_path / 'x.conllu'}{warning}\n"
-    assert written(docs).replace("# newdoc id", "") .count("\t") == text.count("\t")
+    kept = [[line for line in lines.splitlines() if line[:1].isdigit()] for lines in (text, written(docs))]
+    assert kept[0] == kept[1]
 
 
 def test_a_file_as_it_should_be_gives_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
