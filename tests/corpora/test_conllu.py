@@ -58,8 +58,9 @@ def faults(tmp_path: Path, text: str) -> CorpusError:
     return caught.value
 
 
-def row(number: int, head: int | str = "_") -> str:
-    return f"{number}\tw\t_\t_\t_\t_\t{head}\t_\t_\t_\n"
+def row(number: int, head: int | str = "_", *, form: str = "w", upos: str = "_", feats: str = "_",
+        misc: str = "_") -> str:
+    return f"{number}\t{form}\t_\t{upos}\t_\t{feats}\t{head}\t_\t_\t{misc}\n"
 
 
 def test_documents_have_their_text_offsets_ids_groups_and_categories(tmp_path: Path) -> None:
@@ -176,6 +177,17 @@ def test_files_without_newdoc_are_cut_by_sentences(tmp_path: Path) -> None:
     (row(1).replace("w", "") + "\n", 1, "Column 2 is empty"),
     (row(1).replace("_\n", "NER=PER\n") + "\n", 1, "NER=PER"),
     ("# cats = sport\n" + row(1) + "\n", 1, "no categories"),
+    (row(1, feats="foo") + "\n", 1, "'foo', which is no feature"),
+    (row(1, feats="A=1|=2") + "\n", 1, "'=2', which is no feature"),
+    (row(1, feats="A=1|B=") + "\n", 1, "'B=', which is no feature"),
+    (row(1, feats="A=1|B=1|A=2") + "\n", 1, "'A' twice"),
+    (row(1, feats="A=1|") + "\n", 1, "'', which is no feature"),
+    ("1-2\tw\t_\t_\t_\tfoo\t_\t_\t_\t_\n" + row(1) + row(2) + "\n", 1, "no feature"),
+    (row(1, upos="NO UN") + "\n", 1, "UPOS is 'NO UN', with white space"),
+    (row(1, feats="A=1 |B=2") + "\n", 1, "FEATS is 'A=1 |B=2', with white space"),
+    (row(1).replace("w", "a\x00b") + "\n", 1, "control character U+0000 in FORM"),
+    (row(1, feats="A=\x1b") + "\n", 1, "control character U+001B in FEATS"),
+    (row(1) + row(2, 0) + row(3, 0) + "\n", 3, "second root, after word 2"),
     ("", 1, "empty"),
 ])
 def test_a_fault_is_named_with_its_line_and_its_cure(tmp_path: Path, text: str, line: int, says: str) -> None:
@@ -183,6 +195,66 @@ def test_a_fault_is_named_with_its_line_and_its_cure(tmp_path: Path, text: str, 
 
     assert error.where == f"{tmp_path / 'x.conllu'}:{line}"
     assert says in str(error)
+
+
+ROWS = [row(number) for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["1 w _ _ _ _ _ _ _ _\n"],
+        [row(1), "2 w _ _ _ _ 5 _ _ _\n", row(3, 4), row(4), row(5)],
+        [row(1), "odd\n", row(2), row(3, 4)],
+        [row(1), row(3), row(4), row(5, 1)],
+        [*ROWS, row(1), row(2), row(3, 1)],
+        [row(1), row(2, feats="A=1\x00 |foo")],
+    ],
+    ids=["all spaces", "a line of spaces", "a line of nothing", "a number left out", "no empty line", "one column"],
+)
+def test_one_cause_is_one_fault(tmp_path: Path, lines: list[str]) -> None:
+    error = faults(tmp_path, "".join(lines) + "\n")
+
+    assert "faults" not in error.message
+
+
+@pytest.mark.parametrize(("text", "warning"), [
+    (
+        "# text = Hi you .\n" + row(1, form="Hi", misc="SpaceAfter=No") + row(2, form="you") + "\n",
+        ":1: The comment '# text' is not what the words and SpaceAfter give: 'Hi you .', not 'Hiyou'. The words count.",
+    ),
+    (row(1) + row(2, upos="NUON") + "\n", ":2: 'NUON' is none of UD's parts of speech."),
+    (
+        row(1, upos="noun") + "\n" + row(1, upos="verb") + row(2, upos="verb") + "\n",
+        ":1: 'noun' is none of UD's parts of speech. There are 2 more like it.",
+    ),
+])
+def test_what_can_be_kept_as_it_is_gives_a_warning_for_all_of_its_kind(
+    tmp_path: Path, text: str, warning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = read(tmp_path, text)
+
+    assert capsys.readouterr().err == f"warning: {tmp_path / 'x.conllu'}{warning}\n"
+    kept = [[line for line in lines.splitlines() if line[:1].isdigit()] for lines in (text, written(docs))]
+    assert kept[0] == kept[1]
+
+
+def test_a_file_as_it_should_be_gives_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, SAMPLE)
+
+    assert capsys.readouterr().err == ""
+
+
+def test_a_text_with_control_characters_is_written_so_that_it_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from frostline.corpora.tokenizer import Tokenizer
+
+    write_conllu([Tokenizer()("a\x07b\x0bc\x00")], tmp_path / "x.conllu")
+    (back,) = read_conllu(tmp_path / "x.conllu")
+
+    assert back.text == "a\ufffdb\x0bc\ufffd"
+    assert capsys.readouterr().err == ""
 
 
 def test_several_faults_are_named_together(tmp_path: Path) -> None:
@@ -223,7 +295,7 @@ def test_no_file_makes_more_than_a_corpus_error(tmp_path_factory: pytest.TempPat
 @pytest.mark.parametrize(("split", "n_docs", "n_words"), [
     ("dev", 318, 25147), ("test", 316, 25094), ("train", 540, 204577)])
 def test_ewt_comes_back_byte_for_byte_through_a_corpus(ewt: Path, tmp_path: Path, split: str, n_docs: int,
-                                                       n_words: int) -> None:
+                                                       n_words: int, capsys: pytest.CaptureFixture[str]) -> None:
     path = ewt / f"en_ewt-ud-{split}.conllu"
 
     write_corpus(read_conllu(path), tmp_path / "c")
@@ -235,3 +307,4 @@ def test_ewt_comes_back_byte_for_byte_through_a_corpus(ewt: Path, tmp_path: Path
     assert {doc.group for doc in docs} == {"answers", "email", "newsgroup", "reviews", "weblog"}
     assert written(docs).encode() == path.read_bytes()
     assert seconds < 2
+    assert capsys.readouterr().err == ""

@@ -238,6 +238,15 @@ def test_a_faulty_or_empty_source_leaves_nothing_and_keeps_what_was_there(tmp_pa
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bad.conllu", "c", "good.txt"]
 
 
+@pytest.mark.parametrize("name", ["e.txt", "e.jsonl", "e.iob"])
+def test_an_empty_source_among_others_is_named(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = [put(tmp_path / "a.txt", "fine"), put(tmp_path / name, "\n")]
+
+    assert len(convert(sources, tmp_path / "c")) == 1
+
+    assert capsys.readouterr().err == f"warning: there is no doc in '{tmp_path / name}'\n"
+
+
 def test_a_missing_source_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "none") in str(fault(lambda: convert([tmp_path / "none"], tmp_path / "c")))
     assert "nothing to convert" in str(fault(lambda: convert([], tmp_path / "c")))

@@ -10,6 +10,7 @@ from frostline.tokens import Doc
 
 FORMS = st.text(alphabet="abAé9.-'’_😀", min_size=1, max_size=6)
 TAGS = st.sampled_from(["", "NN", "VB", "A=B|C=D", "é", None])
+FEATS = st.sampled_from(["", "A=B|C=D", "A=B,D", "é=é", None])
 
 
 @st.composite
@@ -21,7 +22,7 @@ def docs(draw: Any, *, max_words: int = 12) -> Doc:
     columns = {}
     for name in ("upos", "xpos", "feats", "lemmas", "deprels", "deps", "misc"):
         if draw(st.booleans()):
-            columns[name] = draw(st.lists(TAGS, min_size=n, max_size=n))
+            columns[name] = draw(st.lists(FEATS if name == "feats" else TAGS, min_size=n, max_size=n))
     if draw(st.booleans()):
         columns["ents"] = draw(st.lists(st.sampled_from(["O", "B-X", None]), min_size=n, max_size=n))
     heads = draw(st.none() | st.lists(st.integers(-1, n - 1), min_size=n, max_size=n)) if n else None

@@ -22,7 +22,9 @@ def add_to(app: typer.Typer) -> None:
 def apply(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, such as `training/mine/model-best`.")],
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Raw text (.txt, one document a line), or a corpus.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Raw text (.txt, an empty line between documents), or a corpus.")
+    ],
     dest: Annotated[
         Path,
         typer.Argument(metavar="DEST", help="What to write: a file ending in .conllu or .jsonl, or a corpus folder."),
@@ -35,7 +37,8 @@ def apply(
 ) -> None:
     """Annotate raw text or a corpus with a saved model.
 
-    Raw text is split into tokens by the model's own tokenizer; the tokens of a corpus are kept.
+    Raw text is split into tokens by the model's own tokenizer; the tokens of a corpus are kept. A source without text
+    gives a result without documents, and a warning.
 
     Written: DEST, which is replaced when it is there, whole or not at all.
     """

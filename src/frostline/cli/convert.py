@@ -64,7 +64,8 @@ def convert(
     corpora that were converted before. Several sources become one corpus, in the order given.
 
     Written: the folder DEST, which is replaced when it is there. A fault in a source is named with its file and line,
-    and nothing is written then.
+    and nothing is written then. What is odd and can be kept, such as a part of speech that Universal Dependencies does
+    not have, is a warning.
     """
     options.begin(context, quiet=quiet, takes_overrides=False)
     from frostline.errors import UsageError

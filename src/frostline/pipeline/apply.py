@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from frostline.console import say
 from frostline.corpora.converters import read_docs, write_conllu, write_jsonl
 from frostline.corpora.store import write_corpus
 from frostline.errors import CorpusError, UsageError
@@ -23,7 +24,7 @@ def apply(model: Path, source: Path, dest: Path, *, device: str = "", threads: i
         device: in torch's notation; "" for what `require_gpu` chose.
         threads: that torch computes with; 0 leaves what is set.
     Returns:
-        How many docs were written.
+        How many docs were written; a warning says when there were none.
     Raises:
         UsageError: `dest` has another extension, or is `source`.
         CorpusError, ModelFileError: the source or the model is missing or broken.
@@ -47,6 +48,8 @@ def apply(model: Path, source: Path, dest: Path, *, device: str = "", threads: i
         write_jsonl(counted, dest)
     else:
         write_corpus(counted, dest, meta={"annotated_by": "frostline apply"})
+    if not counted.n_docs:  # no error: a stream of files may have an empty one among them
+        say(f"warning: there is no text in '{source}', so '{dest}' has no docs")
     return counted.n_docs
 
 

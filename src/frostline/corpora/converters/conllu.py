@@ -52,6 +52,7 @@ def read_conllu(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
             builder = _DocBuilder(faults)
         builder.add(sentence)
     faults.raise_any()
+    faults.tell_warnings()
     if builder is not None:
         yield builder.doc(f"{path.stem}-{n_docs}")
 
@@ -103,6 +104,7 @@ class _DocBuilder:
     def _lay_out(self, sentence: Sentence) -> None:
         """Put the surface tokens into the text, and give each word the span of its token."""
         multiwords = {start: (end, columns) for start, end, columns in sentence.multiwords}
+        n_before = len(self._text)
         i = 0
         while i < len(sentence.rows):
             end, columns = multiwords.get(i, (i + 1, sentence.rows[i]))
@@ -113,6 +115,17 @@ class _DocBuilder:
             self._ends += [self._n_characters] * (end - i)
             self._gap = " " if columns[8] == "_" else _gap_after(columns[8])
             i = end
+        self._compare_text(sentence, "".join(self._text[n_before + 1:]))  # without the gap before the first word
+
+    def _compare_text(self, sentence: Sentence, text: str) -> None:
+        """Warn where the comment "# text" says something else than the words; white space counts as one space."""
+        written = sentence.value("text")
+        if written is None or written == text or written.split() == text.split():
+            return
+        self._faults.warn(
+            sentence.comment_line("text"), "text",
+            f"The comment '# text' is not what the words and SpaceAfter give: '{_shortened(written, text)}', not "
+            f"'{_shortened(text, written)}'. The words count.")
 
     def _read_entities(self, sentence: Sentence) -> None:
         tags: list[str | None] = [_entity_of(row[8]) for row in sentence.rows]
@@ -185,6 +198,13 @@ def _gap_after(misc: str) -> str:
         if key == "SpaceAfter" and value == "No":
             gap = ""
     return gap
+
+
+def _shortened(text: str, other: str) -> str:
+    """The part of a text where it begins to differ from another."""
+    first = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
+    start = max(0, first - 20)
+    return ("…" if start else "") + text[start:first + 20] + ("…" if first + 20 < len(text) else "")
 
 
 def _unescaped(match: re.Match[str]) -> str:

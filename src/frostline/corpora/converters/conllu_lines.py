@@ -1,4 +1,7 @@
-"""Check the lines of CoNLL-U and group them into sentences. What they mean for a doc is conllu.py's business."""
+"""Check the lines of CoNLL-U and group them into sentences.
+
+What one line's columns may hold is conllu_columns.py's business, what they mean for a doc conllu.py's.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from frostline.corpora.converters.conllu_columns import COLUMNS, UPOS, check_columns, check_tag
 from frostline.corpora.converters.faults import Faults, numbered_lines
 
-N_COLUMNS = 10
+N_COLUMNS = len(COLUMNS)
 
 _RANGE = re.compile(r"([1-9][0-9]*)-([1-9][0-9]*)")
 _EMPTY_NODE = re.compile(r"(0|[1-9][0-9]*)\.([1-9][0-9]*)")
@@ -27,6 +31,8 @@ class Sentence:
     heads: list[int] = field(default_factory=list)                  # 0: root, -1: missing, else counted from 1
     multiwords: list[tuple[int, int, list[str]]] = field(default_factory=list)  # first word, one past the last
     empty_nodes: list[tuple[str, list[str]]] = field(default_factory=list)
+    n_due: int = 1                                                  # the number of the next word
+    is_broken: bool = False                                         # a fault is noted that leaves it without use
 
     def value(self, key: str) -> str | None:
         """What the comment "# key = value" says, "" for a bare "# key", None where there is none."""
@@ -75,36 +81,51 @@ def read_sentences(path: Path, faults: Faults) -> Iterator[Sentence]:
 
 
 def _add_row(sentence: Sentence, number: int, line: str, faults: Faults) -> None:
-    word_id, *columns = line.split("\t")
-    if len(columns) != N_COLUMNS - 1:
-        faults.add(number, f"The line has {len(columns) + 1} columns.",
+    columns = line.split("\t")
+    is_row = len(columns) == N_COLUMNS
+    if not is_row:
+        faults.add(number, f"The line has {len(columns)} columns.",
                    "A word has 10, separated by tabs; an unknown one is '_'."
-                   + (" There are spaces where tabs should be." if len(columns) == 0 and " " in line else ""))
-        columns = (columns + ["_"] * N_COLUMNS)[:N_COLUMNS - 1]
-        if not _NUMBER.fullmatch(word_id):
-            return
-        columns[5] = "_"
-    if "" in columns:
-        faults.add(number, f"Column {columns.index('') + 2} is empty.", "Write '_' where nothing is known.")
+                   + (" There are spaces where tabs should be." if " " in line else ""))
+        sentence.is_broken = True  # one cause is one fault: what follows from it is not looked for
+        columns = _guessed(columns, line)
+    elif "" in columns:
+        faults.add(number, f"Column {columns.index('') + 1} is empty.", "Write '_' where nothing is known.")
         columns = [value or "_" for value in columns]
-    expected = len(sentence.rows) + 1
-    if word_id == str(expected):
-        sentence.rows.append(columns)
-        sentence.lines.append(number)
-        sentence.heads.append(_head(columns[5], expected, number, faults))
-    elif found := _RANGE.fullmatch(word_id):
-        _add_multiword(sentence, int(found[1]), int(found[2]), columns, number, faults)
-    elif found := _EMPTY_NODE.fullmatch(word_id):
-        if int(found[1]) != expected - 1:
-            faults.add(number, f"The empty node {word_id} stands after word {expected - 1}.",
-                       f"Number it {expected - 1}.{found[2]}, or move it.")
-        sentence.empty_nodes.append((word_id, columns))
     else:
-        faults.add(number, f"The word's number is '{word_id}' where {expected} is due.",
+        check_columns(columns, number, faults)
+    word_id, *rest = columns
+    if word_id == str(sentence.n_due):
+        _add_word(sentence, number, rest, faults)
+    elif found := _RANGE.fullmatch(word_id):
+        _add_multiword(sentence, int(found[1]), int(found[2]), rest, number, faults)
+    elif found := _EMPTY_NODE.fullmatch(word_id):
+        if int(found[1]) != sentence.n_due - 1:
+            faults.add(number, f"The empty node {word_id} stands after word {sentence.n_due - 1}.",
+                       f"Number it {sentence.n_due - 1}.{found[2]}, or move it.")
+        sentence.empty_nodes.append((word_id, rest))
+    elif is_row:
+        faults.add(number, f"The word's number is '{word_id}' where {sentence.n_due} is due.",
                    "Words are numbered from 1 in each sentence; an empty line ends a sentence.")
-        sentence.rows.append(columns)
-        sentence.lines.append(number)
-        sentence.heads.append(-1)
+        sentence.is_broken = True
+        sentence.n_due = int(word_id) + 1 if _NUMBER.fullmatch(word_id) else sentence.n_due + 1
+
+
+def _guessed(columns: list[str], line: str) -> list[str]:
+    """Ten columns of a line that has more or fewer tabs: enough to go on counting words."""
+    by_space = line.split()
+    if len(by_space) == N_COLUMNS:
+        return by_space
+    word_id = by_space[0] if by_space else "_"
+    return [word_id if _NUMBER.fullmatch(word_id) else columns[0], *["_"] * (N_COLUMNS - 1)]
+
+
+def _add_word(sentence: Sentence, number: int, columns: list[str], faults: Faults) -> None:
+    check_tag(columns[UPOS - 1], number, faults)
+    sentence.rows.append(columns)
+    sentence.lines.append(number)
+    sentence.heads.append(_head(columns[5], sentence.n_due, number, faults))
+    sentence.n_due += 1
 
 
 def _head(value: str, expected: int, number: int, faults: Faults) -> int:
@@ -121,8 +142,8 @@ def _head(value: str, expected: int, number: int, faults: Faults) -> int:
 def _add_multiword(
     sentence: Sentence, first: int, last: int, columns: list[str], number: int, faults: Faults
 ) -> None:
-    if first != len(sentence.rows) + 1 or last <= first:
-        faults.add(number, f"The multiword token {first}-{last} stands before word {len(sentence.rows) + 1}.",
+    if first != sentence.n_due or last <= first:
+        faults.add(number, f"The multiword token {first}-{last} stands before word {sentence.n_due}.",
                    "It stands just before its first word and has two words or more, such as 3-4 before 3.")
     elif sentence.multiwords and sentence.multiwords[-1][1] >= first:
         faults.add(number, f"The multiword token {first}-{last} overlaps the one before.",
@@ -133,6 +154,8 @@ def _add_multiword(
 
 def _is_whole(sentence: Sentence, faults: Faults) -> bool:
     """Check what only the whole sentence shows. False where it can't be used."""
+    if sentence.is_broken:
+        return False
     n = len(sentence.rows)
     if n == 0:
         faults.add(sentence.line, "There are comments or other lines, but no word, before the empty line.",
@@ -147,6 +170,10 @@ def _is_whole(sentence: Sentence, faults: Faults) -> bool:
         faults.add(sentence.lines[i], f"HEAD is {sentence.heads[i]}, but the sentence has {n} words.",
                    f"Give a number from 0 to {n}.")
         sentence.heads[i] = -1
+    roots = [i for i, head in enumerate(sentence.heads) if head == 0]
+    if len(roots) > 1:
+        faults.add(sentence.lines[roots[1]], f"The word is a second root, after word {roots[0] + 1}.",
+                   "A sentence has one word with HEAD 0; give the number of its head, or end the sentence before it.")
     looped = _on_cycle(sentence.heads)
     if looped is not None and sentence.heads[looped] != looped + 1:
         faults.add(sentence.lines[looped], f"The heads of word {looped + 1} lead back to it.",

@@ -20,7 +20,8 @@ from frostline.tokens import Doc, Multiword, StringColumn
 
 _NO_SPACE = "SpaceAfter=No"
 _ESCAPES = {" ": "\\s", "\t": "\\t", "\n": "\\n", "\r": "\\r", "|": "\\p", "\\": "\\\\"}
-_LINE_BREAKERS = str.maketrans("\t\n\r", "   ")
+# What would break a line, or is no character of a text: white space becomes a space, the rest U+FFFD.
+_LINE_BREAKERS = {code: " " if chr(code).isspace() else "\ufffd" for code in (*range(32), 127)}
 
 
 def write_conllu(docs: Iterable[Doc], path: Path) -> None:

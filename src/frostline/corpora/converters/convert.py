@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from frostline.console import say
 from frostline.corpora.converters.columns import DOCUMENT_START, read_columns
 from frostline.corpora.converters.conllu import read_conllu
 from frostline.corpora.converters.faults import numbered_lines
@@ -51,10 +52,13 @@ def convert(
     def docs() -> Iterator[Doc]:
         n_words = 0
         for file, kind in zip(files, formats, strict=True):
+            n_docs = 0
             for doc in read_docs(file, format=kind, tokenizer=tokenizer, n_sentences_per_doc=n_sentences_per_doc,
                                  text_unit=text_unit):
-                n_words += len(doc)
+                n_docs, n_words = n_docs + 1, n_words + len(doc)
                 yield doc
+            if n_docs == 0 and len(files) > 1:  # a single one is an error below
+                say(f"warning: there is no doc in '{file}'")
         if n_words == 0:
             raise CorpusError("There is no word in the sources.", where=", ".join(map(str, sources)),
                               fix="Give files with text in them.")

@@ -1,11 +1,16 @@
-"""Faults of a source file: collected line by line, then raised as one error that shows up to twenty."""
+"""Faults of a source file: collected line by line, then raised as one error that shows up to twenty.
+
+Beside them warnings, of what is kept as it is: told once for each kind, with the first line and how many there are.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from frostline.console import say
 from frostline.errors import CorpusError
 
 MOST_FAULTS = 20
@@ -17,6 +22,8 @@ class Faults:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._found: list[tuple[int, str, str]] = []
+        self._warnings: dict[str, tuple[int, str]] = {}  # by kind, the first one's line and message
+        self._n_warnings: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._found)
@@ -26,6 +33,18 @@ class Faults:
         self._found.append((line, message, fix))
         if len(self._found) >= MOST_FAULTS:
             self.raise_any()
+
+    def warn(self, line: int, kind: str, message: str) -> None:
+        """Note something that is odd, and no fault. kind: tells those apart that are told together."""
+        self._warnings.setdefault(kind, (line, message))
+        self._n_warnings[kind] += 1
+
+    def tell_warnings(self) -> None:
+        """Say each kind of warning once."""
+        for kind, (line, message) in self._warnings.items():
+            n_more = self._n_warnings[kind] - 1
+            more = f" There {'is' if n_more == 1 else 'are'} {n_more} more like it." if n_more else ""
+            say(f"warning: {self.path}:{line}: {message}{more}")
 
     def raise_any(self) -> None:
         """Raise CorpusError where something was noted, with every fault on a line of its own."""
