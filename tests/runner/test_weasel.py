@@ -225,3 +225,11 @@ def test_a_workflow_may_be_called_fetch(playground: Playground) -> None:
     )
 
     assert "1 step ran" in playground.project("run", "fetch")
+
+
+def test_a_step_that_stands_twice_in_a_workflow_is_warned_of() -> None:
+    from frostline.runner.parse import parse_spec
+
+    spec = parse_spec("workflows: {all: [a, b, a, a]}\ncommands: [{name: a}, {name: b}]\n")
+
+    assert spec.warnings == ("project.yml:1:13: 'a' stands twice in the workflow 'all', and is run once",)

@@ -96,7 +96,8 @@ class Clearing:
 
     def _move_aside(self, path: PurePosixPath) -> None:
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-        target = self.places.asides / f"{stamp}-{uuid.uuid4().hex[:6]}" / path
+        inner = [part for part in path.parts if part not in (path.anchor, "..")]  # weasel's outputs may lie outside
+        target = self.places.asides.joinpath(f"{stamp}-{uuid.uuid4().hex[:6]}", *inner)
         try:
             prepare_dvc(self.places.root)
             target.parent.mkdir(parents=True)

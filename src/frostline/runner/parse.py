@@ -107,7 +107,7 @@ class _Parser:
             directories=read.texts(top, "directories"),
             remotes={name: read.text(section, name) for section in [read.section(top, "remotes")] for name in section},
             assets=assets,
-            workflows={name: read.texts(workflows, name) for name in workflows},
+            workflows=self._workflows(workflows),
             commands=self._distinct(commands, workflows),
             report=self._report(),
             weasel_only=self.weasel_only,
@@ -143,6 +143,14 @@ class _Parser:
 
     def _plain(self, section: Map) -> dict[str, Any]:
         return dict(section)
+
+    def _workflows(self, section: Map) -> dict[str, tuple[Text, ...]]:
+        """The workflows; weasel runs a step as often as it is listed, here it is brought up to date once."""
+        found = {name: self.read.texts(section, name) for name in section}
+        for name, steps in found.items():
+            for step in dict.fromkeys(step for index, step in enumerate(steps) if step in steps[:index]):
+                self._warn(section, name, f"'{step}' stands twice in the workflow '{name}', and is run once")
+        return found
 
     def _profiles(self) -> dict[str, dict[str, Any]]:
         section = self.read.section(self.top, "profiles")

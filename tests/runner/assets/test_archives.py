@@ -354,7 +354,7 @@ def test_a_folder_is_never_seen_half_full(
 def test_a_kill_between_the_two_moves_is_mended(project: Path, bring: Callable[..., list[str]]) -> None:
     bring()
     before = tree_of(project / DEST)
-    (project / DEST).rename(project / "data" / ".set.0123456789ab.tmp")
+    (project / DEST).rename(project / "data" / ".set.before-fetch")
 
     assert bring() == ["1 of 1 assets were there already"]
     assert tree_of(project / DEST) == before

@@ -160,3 +160,21 @@ def test_nothing_of_the_network_is_loaded_to_look_at_assets(root: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_file_of_yours_outside_the_project_is_moved_aside_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, outside = tmp_path / "project", tmp_path / "outside.txt"
+    root.mkdir()
+    outside.write_text("mine")
+    (root / "kept.txt").write_text("kept")
+    (root / "project.yml").write_text(
+        f"assets: [{{dest: {outside}, url: kept.txt, checksum: {hashlib.md5(b'kept').hexdigest()}}}]\n"
+    )
+
+    project(root, "assets")
+
+    assert outside.read_text() == "kept"
+    (aside,) = root.joinpath(".dvc", "tmp", "frostline", "aside").rglob("outside.txt")
+    assert aside.read_text() == "mine"

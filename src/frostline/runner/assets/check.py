@@ -84,12 +84,12 @@ def _is_absent(path: Path, asset: Asset) -> bool:
 
 def _judge(asset: Asset, path: Path, brought: Brought | None) -> tuple[AssetState, str | None]:
     if asset.extract is None and asset.has_checksum:
-        if path.is_dir() and not asset.is_private and asset.git is None:
+        if path.is_dir() and brought is not None and _is_whole(path, brought, asset):
+            return AssetState.RIGHT, None
+        if path.is_dir() and not _may_be_a_folder(asset):
             return AssetState.WRONG, "it is a folder, declared is a file"
-        if path.is_file() or brought is None or not _is_whole(path, brought, asset):
-            mismatch = mismatch_of(path, asset)
-            return (AssetState.WRONG if mismatch else AssetState.RIGHT), mismatch
-        return AssetState.RIGHT, None
+        mismatch = mismatch_of(path, asset)
+        return (AssetState.WRONG if mismatch else AssetState.RIGHT), mismatch
     if asset.is_private:
         return AssetState.UNCHECKED, None
     if brought is None:
@@ -100,6 +100,11 @@ def _judge(asset: Asset, path: Path, brought: Brought | None) -> tuple[AssetStat
     if not _is_whole(path, brought, asset):
         return AssetState.WRONG, "it was changed since it was brought"
     return (AssetState.RIGHT if is_pinned(asset) else AssetState.UNCHECKED), None
+
+
+def _may_be_a_folder(asset: Asset) -> bool:
+    """Whether its source may give a folder; of a private asset's nobody knows."""
+    return asset.is_private or asset.git is not None or any(url.startswith("hf://") for url in asset.urls)
 
 
 def _is_whole(path: Path, brought: Brought, asset: Asset) -> bool:

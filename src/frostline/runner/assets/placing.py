@@ -7,16 +7,16 @@ into the new folder before it takes the old one's place.
 from __future__ import annotations
 
 import filecmp
-import glob
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from frostline.files import remove_tree, replace_directory
+from frostline.files import remove_tree
 from frostline.runner.assets.memory import is_as_brought
 
 Spare = Callable[[PurePosixPath], None]
+MOST_FLUSHES = 500
 
 
 def place_file(part: Path, root: Path, dest: PurePosixPath, spare: Spare) -> None:
@@ -38,16 +38,15 @@ def place_folder(
         before: the files that were brought there before: those that are still as they came go.
     """
     full = root / dest
-    for folder, _, files in os.walk(tree):
-        for name in files:
-            if not (Path(folder) / name).is_symlink():
-                _flush(Path(folder) / name)
+    _flush_all(tree)
     if full.is_symlink() or (os.path.lexists(full) and not full.is_dir()):
         spare(dest)
         remove_tree(full)
     elif full.is_dir():
         _keep_what_is_not_ours(tree, root, dest, spare, before)
-    replace_directory(tree, full)
+        _swap(tree, full)
+        return
+    os.replace(tree, full)  # noqa: PTH105
 
 
 def _keep_what_is_not_ours(
@@ -100,6 +99,17 @@ def _same(one: Path, other: Path) -> bool:
     return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
+def _flush_all(tree: Path) -> None:
+    """Bring a folder's files to the disk: one by one, or, where that would take for ever, all that waits there."""
+    files = [Path(folder) / name for folder, _, names in os.walk(tree) for name in names]
+    if len(files) > MOST_FLUSHES:
+        os.sync()
+        return
+    for file in files:
+        if not file.is_symlink():
+            _flush(file)
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
@@ -108,10 +118,25 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def _swap(tree: Path, full: Path) -> None:
+    """Two moves; what a kill between them leaves is mended by `recover`."""
+    old = _old_of(full)
+    os.replace(full, old)  # noqa: PTH105
+    try:
+        os.replace(tree, full)  # noqa: PTH105
+    except BaseException:
+        os.replace(old, full)  # noqa: PTH105
+        raise
+    remove_tree(old)
+
+
 def recover(full: Path) -> None:
     """Mend what a kill between two moves has left: the old folder goes back to its place, or away."""
-    for old in full.parent.glob(f".{glob.escape(full.name)}.{'[0-9a-f]' * 12}.tmp"):
-        if os.path.lexists(full):
-            remove_tree(old)
-        else:
-            os.replace(old, full)  # noqa: PTH105
+    old = _old_of(full)
+    if os.path.lexists(old) and not os.path.lexists(full):
+        os.replace(old, full)  # noqa: PTH105
+    remove_tree(old)
+
+
+def _old_of(full: Path) -> Path:
+    return full.with_name(f".{full.name}.before-fetch")
