@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frostline.runner import equivalence, sources
-from frostline.runner.equivalence import Meaning, is_same, meaning_of_python, meaning_of_text, on_record
+from frostline.runner.equivalence import is_same, meaning_of_python, meaning_of_text, on_record
 from frostline.runner.hashing import Hasher
 from frostline.runner.python_source import read_python
+from frostline.runner.source_values import Meaning
 from frostline.runner.sources import Sources
 
 ANY_FILE = st.sampled_from(

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from frostline.runner.entry_points import EntryPoint, entry_points
 from frostline.runner.ignores import is_hidden
-from frostline.runner.python_source import Import, PythonSource, read_python
+from frostline.runner.source_values import Import, PythonSource
 from frostline.runner.sources import Sources
 from frostline.runner.spec import Step
 
@@ -108,6 +108,8 @@ class Closures:
             files, places = self._module(entry.target, folders)
             return files + [f"{place}/__main__.py".lstrip("/") for place in places]
         if entry.kind == "code":
+            from frostline.runner.python_source import read_python
+
             source = read_python(entry.target.encode())
             return self._imported("", source, folders) if source is not None else []
         path = self._inside(entry.target)

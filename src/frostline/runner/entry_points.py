@@ -11,7 +11,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from frostline.runner.spec import Step
 
@@ -28,8 +28,7 @@ _BETWEEN = frozenset("();<>|&")
 _PLAIN = re.compile(r"[^\\'\"]*")
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPoint:
+class EntryPoint(NamedTuple):
     """What Python is told to start. Paths are posix, relative to the project's folder ("" is that folder)."""
 
     kind: str  # "script", "module" or "code"

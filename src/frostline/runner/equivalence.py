@@ -9,30 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from frostline.digest import sha256_bytes, sha256_json
-from frostline.runner.python_source import PYTHON_TAG, PythonSource
+from frostline.runner.source_values import FORMAT, PYTHON_TAG, Meaning, PythonSource
 
-FORMAT = "1"  # of a meaning on record; another one is unknown, so bytes count
-MAX_FILE_BYTES = 1 << 18
-MAX_PYTHON_BYTES = 1 << 21
 MAX_FILES = 2000  # of a folder that are looked into; beyond that its bytes count
 DIGITS = 16  # of each digest on record
 SUFFIXES = frozenset((".py", ".cfg", ".ini", ".yaml", ".yml", ".toml"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
-    """What one dep holds, comments and layout aside."""
-
-    plain: str  # digest without docstrings
-    documented: str  # digest with them
-    is_python: bool = False  # so the digests belong to this version of Python
-    uses_docstrings: bool = False
-    uses_lines: bool = False
 
 
 def suffix_of(path: PurePosixPath | str) -> str:

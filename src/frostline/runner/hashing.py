@@ -1,7 +1,7 @@
 """Content digests of files and folders in DVC's form, behind a stat cache: an unchanged tree costs only `stat`.
 
 A file's digest is the MD5 of its bytes, a folder's that of the listing of its files with `.dir` behind it. The
-cache lives in local state and may vanish at any time. Writes nothing else.
+cache lives in local state and may vanish at any time. Writes nothing else. What only a change needs is loaded then.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frostline.console import say
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner import contents
-from frostline.runner.tree_memory import TreeMemory, load_tree
 from frostline.runner.walking import Mark, Tree, look, mark_of, walk
+
+if TYPE_CHECKING:
+    from frostline.runner.tree_memory import TreeMemory
 
 CACHE_VERSION = 3
 MUCH_BYTES = 2 << 30  # takes seconds to hash, so it is said
@@ -160,6 +161,8 @@ class Hasher:
 
     def _unread_tree(self, path: str, tree: Tree, signature: str | None = None) -> _Unread:
         """A folder of which those files must be read that are not as they were."""
+        from frostline.runner.tree_memory import load_tree
+
         memory = load_tree(self._tree_file(path)) if self.state else None
         known = memory.by_name() if memory is not None else {}
         base = f"{self.root / path}/"
@@ -177,6 +180,8 @@ class Hasher:
 
     def _read(self, jobs: list[_Unread]) -> None:
         """Read what must be read, of all jobs together, and note the digests."""
+        from frostline.runner import contents
+
         files = [file for job in jobs for file in job.files]
         n_bytes = sum(size for _, size in files)
         if n_bytes > MUCH_BYTES:
@@ -222,6 +227,8 @@ class Hasher:
 
 def _settled(tree: Tree, digests: list[str], unsettled: set[int]) -> TreeMemory:
     """What of a folder may be remembered."""
+    from frostline.runner.tree_memory import TreeMemory
+
     if not unsettled:
         return TreeMemory(tree, digests)
     kept = [index for index in range(len(tree.names)) if index not in unsettled]

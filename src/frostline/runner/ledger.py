@@ -16,7 +16,6 @@ from typing import Any
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.runner.entries import Entries, from_bytes
-from frostline.runner.equivalence import belongs_to
 from frostline.runner.hashing import Digest, replace_quickly
 from frostline.runner.lockfile import LockFile, mark_of
 from frostline.runner.places import Places, plain_name
@@ -211,6 +210,8 @@ class Ledger:
 
 def _valid_meanings(body: Body, *sources: Any) -> dict[str, str]:
     """dep -> the first of the sources' entries that was made from the bytes in the body."""
+    from frostline.runner.equivalence import belongs_to
+
     found: dict[str, str] = {}
     for entry in body.get("deps", ()):
         for source in sources:

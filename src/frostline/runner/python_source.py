@@ -9,14 +9,12 @@ from __future__ import annotations
 import ast
 import itertools
 import marshal
-import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from frostline.digest import sha256_bytes, sha256_json
+from frostline.runner.source_values import Import, PythonSource
 
-PYTHON_TAG = sys.implementation.cache_tag or "python"
 # Libraries that make a program's behaviour, or at least its help, out of docstrings.
 DOCSTRING_READERS = frozenset((
     "typer", "click", "fire", "docopt", "plac", "radicli", "cyclopts", "argh", "clize", "defopt", "jsonargparse",
@@ -30,28 +28,6 @@ LINE_NAMES = frozenset((
 ))  # fmt: skip
 _FIXED_PLACE = {"lineno": 1, "end_lineno": 1, "col_offset": 0, "end_col_offset": 0}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One import: `import a.b` (no names), or `from ..a import b, c` (level 2)."""
-
-    module: str  # "" in `from . import x`
-    names: tuple[str, ...] = ()
-    level: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonSource:
-    """A Python file, read."""
-
-    imports: tuple[Import, ...] = ()
-    exported: tuple[str, ...] = ()  # names in `__all__`, which `from x import *` may look for as modules
-    search_hints: tuple[str, ...] | None = None  # texts near `sys.path`, where it is changed; None: it is not
-    code: str = ""  # digest; empty: not to be had, so every byte counts
-    docstrings: str = ""  # digest of all docstrings
-    uses_docstrings: bool = False
-    uses_lines: bool = False
 
 
 def read_python(data: bytes) -> PythonSource | None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from frostline.errors import ProjectFileError
 from frostline.runner.closure import follow_imports
 from frostline.runner.context import Contexts
-from frostline.runner.equivalence import is_same, on_record
 from frostline.runner.expand import Project, expand
 from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
 from frostline.runner.hashing import Digest, Hasher
@@ -190,6 +189,8 @@ class Session:
                 return False
             if step.name not in meanings:
                 meanings[step.name] = self.meanings(step)
+            from frostline.runner.equivalence import is_same
+
             today = meanings[step.name].get(str(dep))
             return today is not None and is_same(recorded, today)
 
@@ -203,6 +204,8 @@ class Session:
 
     def meanings(self, step: Step) -> dict[str, str]:
         """What goes on record of a step's deps that no step makes: path -> what it says apart from comments."""
+        from frostline.runner.equivalence import on_record
+
         found, md5s = {}, {}
         for dep in step.deps:
             meaning = None if self.graph.producers[step.name][dep] else self.sources.meaning(str(dep))

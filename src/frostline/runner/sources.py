@@ -13,12 +13,12 @@ from typing import Any
 
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner import equivalence
-from frostline.runner.equivalence import Meaning
 from frostline.runner.hashing import Hasher, load_json, replace_quickly
-from frostline.runner.python_source import PYTHON_TAG, Import, PythonSource, read_python
+from frostline.runner.source_values import FORMAT, PYTHON_TAG, Import, Meaning, PythonSource
 
-VERSION = [1, equivalence.FORMAT, PYTHON_TAG]
+VERSION = [1, FORMAT, PYTHON_TAG]
+MAX_PYTHON_BYTES = 1 << 21
+MAX_OTHER_BYTES = 1 << 18
 MAX_IDLE = 5000  # entries that nobody asked for this time are kept up to so many
 _FLAGS = ("is_python", "uses_docstrings", "uses_lines")
 
@@ -47,7 +47,7 @@ class Sources:
             digest = self.hasher.digest(path)
         except StoreError:
             return None
-        if digest is None or digest.is_folder or digest.n_bytes > equivalence.MAX_PYTHON_BYTES:
+        if digest is None or digest.is_folder or digest.n_bytes > MAX_PYTHON_BYTES:
             return None
         return _unpacked_source(self._entry(path, digest.md5, ".py"))
 
@@ -76,8 +76,10 @@ class Sources:
         self.changed = False
 
     def _meaning_of_file(self, path: str, md5: str, n_bytes: int) -> Meaning | None:
+        from frostline.runner import equivalence
+
         suffix = equivalence.suffix_of(path)
-        limit = equivalence.MAX_PYTHON_BYTES if suffix == ".py" else equivalence.MAX_FILE_BYTES
+        limit = MAX_PYTHON_BYTES if suffix == ".py" else MAX_OTHER_BYTES
         if suffix not in equivalence.SUFFIXES or n_bytes > limit:
             return None
         if suffix != ".py":
@@ -87,6 +89,8 @@ class Sources:
 
     def _folder(self, path: str) -> Any:
         """A folder's meaning, packed; None when nothing in it is understood."""
+        from frostline.runner import equivalence
+
         files = self.hasher.files_of(path)
         names = equivalence.understood(files)
         meanings = {}
@@ -115,9 +119,13 @@ class Sources:
 
 def _read(suffix: str, data: bytes) -> Any:
     if suffix == ".py":
+        from frostline.runner.python_source import read_python
+
         source = read_python(data)
         return _packed_source(source) if source is not None else None
-    meaning = equivalence.meaning_of_text(suffix, data)
+    from frostline.runner.equivalence import meaning_of_text
+
+    meaning = meaning_of_text(suffix, data)
     return _packed_meaning(meaning) if meaning is not None else None
 
 
