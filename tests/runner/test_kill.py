@@ -118,7 +118,7 @@ def test_a_step_that_ignores_being_asked_is_made_to_end(
     monkeypatch.setattr(local, "GRACE_S", 0.3)
     playground.write(
         {
-            "project.yml": "commands: [{name: deaf, script: [python deaf.py], outputs: [o], timeout_s: 0.3}]\n",
+            "project.yml": "commands: [{name: deaf, script: [python deaf.py], outputs: [o], timeout_s: 1.5}]\n",
             "deaf.py": "import os, signal, time\nopen('pid', 'w').write(str(os.getpid()))\n"
             "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
             "time.sleep(60)\n",

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from frostline.runner.budget import DEVICES
 from frostline.runner.executors.base import Job
 from frostline.runner.places import Places
 from frostline.runner.references import shell_line, with_env, words
@@ -21,12 +22,12 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 
 
-def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tuple[int, ...] | None = None) -> Job:
+def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tuple[str, ...] | None = None) -> Job:
     """The job of one try of a step.
 
     Args:
         environ: the caller's environment.
-        gpus: the devices it may see; None: all.
+        gpus: the devices that are its own; None: it sees all.
     """
     inner = step_environ(step, places, environ, gpus=gpus)
     commands: list[str | tuple[str, ...]] = []
@@ -49,7 +50,7 @@ def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tupl
 
 
 def step_environ(
-    step: Step, places: Places, environ: Mapping[str, str], *, gpus: tuple[int, ...] | None = None
+    step: Step, places: Places, environ: Mapping[str, str], *, gpus: tuple[str, ...] | None = None
 ) -> dict[str, str]:
     """The environment of a step: the caller's, the runner's own programs first on PATH, threads bounded."""
     inner = dict(environ)
@@ -61,7 +62,7 @@ def step_environ(
     if step.resources.cpus is not None:
         inner |= dict.fromkeys(THREAD_VARIABLES, str(step.resources.cpus))
     if gpus is not None:
-        inner["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
+        inner[DEVICES] = ",".join(gpus)
     inner |= {key: with_env(value, environ) for key, value in step.env_values}
     return inner
 

@@ -20,6 +20,10 @@ POLL_S = 0.1
 Say = Callable[[str], None]
 
 
+class PathsBusy(Exception):
+    """Another process works on a path."""
+
+
 @contextmanager
 def flocked(file: Path, say: Say, what: str) -> Iterator[None]:
     """Hold an exclusive flock on `file`; say once what is waited for."""
@@ -65,8 +69,12 @@ class Locks:
             yield
 
     @contextmanager
-    def paths(self, owner: str, *, read: Iterable[Path], write: Iterable[Path]) -> Iterator[None]:
-        """Hold paths while a step works on them; wait until nobody else does."""
+    def paths(self, owner: str, *, read: Iterable[Path], write: Iterable[Path], patient: bool = True) -> Iterator[None]:
+        """Hold paths while a step works on them; wait until nobody else does.
+
+        Args:
+            patient: False raises PathsBusy instead of waiting: who holds other paths would wait for one who waits.
+        """
         if self.idle:
             yield
             return
@@ -74,6 +82,8 @@ class Locks:
         reads, writes = [str(path) for path in read], [str(path) for path in write]
         told = False
         while (blocker := self._enter(info, reads, writes)) is not None:
+            if not patient:
+                raise PathsBusy(blocker[0])
             if not told:
                 path, other = blocker
                 self.say(f"waiting for {path}, which process {other['pid']} ({other['cmd']}) works on")

@@ -17,6 +17,7 @@ from typing import Any
 
 from frostline.errors import StepFailed, StoreError, nearest
 from frostline.runner import dvcfile, gitfiles
+from frostline.runner.budget import Machine, refuse_what_never_fits
 from frostline.runner.executors.base import Executor, Job, Outcome, Running
 from frostline.runner.graph import all_needed
 from frostline.runner.hashing import Digest
@@ -37,8 +38,7 @@ class Options:
     """How a run goes about it."""
 
     forced: frozenset[str] = frozenset()  # steps that run whatever is on record
-    n_jobs: int | None = None  # None: one at a time, unless steps declare resources
-    keep_going: bool = False
+    machine: Machine | None = None  # what steps can be given; None: not known
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +52,7 @@ class Work:
     locks: ExitStack
     tries_left: int
     started: str
+    gpus: tuple[str, ...] | None = None  # its own; None: it said nothing of them
 
 
 class Runner:
@@ -85,8 +86,13 @@ class Runner:
         ledger.write_state()
         ledger.managed = self.session.expressible - now
 
-    def begin(self, name: str) -> Work | Decision:
-        """Start a step; or, where it need not run after all, restore or skip it, and give that decision."""
+    def begin(self, name: str, *, gpus: tuple[str, ...] | None = None, patient: bool = True) -> Work | Decision:
+        """Start a step; or, where it need not run after all, restore or skip it, and give that decision.
+
+        Args:
+            gpus: the devices that are its own; None: it said nothing of them.
+            patient: whether to wait where another process works on its paths; else PathsBusy is raised.
+        """
         step = self.session.graph.steps[name]
         locks = ExitStack()
         try:
@@ -96,6 +102,7 @@ class Runner:
                     f"project run {name}",
                     read=[root / path for path in step.deps],
                     write=[root / path for path in step.all_outputs],
+                    patient=patient,
                 )
             )
             self.session.ledger.reload()
@@ -112,7 +119,7 @@ class Runner:
                 self._restore(step, decision)
                 locks.close()
                 return decision
-            return self._start(step, decision, locks)
+            return self._start(step, decision, locks, gpus)
         except BaseException:
             locks.close()
             raise
@@ -123,7 +130,9 @@ class Runner:
         self.clearing.release(step.all_outputs)
         self._record(step, with_deps_of_today(self.session, step, decision.body))
 
-    def _start(self, step: Step, decision: Decision, locks: ExitStack) -> Work:
+    def _start(self, step: Step, decision: Decision, locks: ExitStack, gpus: tuple[str, ...] | None) -> Work:
+        if self.options.machine is not None:
+            refuse_what_never_fits([step], self.options.machine, self.session.spec.file_name)
         missing = [path for path in step.deps if self.session.digest(path) is None]
         if missing:
             raise missing_dep(self.session, step, missing[0])
@@ -134,15 +143,16 @@ class Runner:
         return Work(
             step=step,
             decision=decision,
-            running=self.executor.start(self._job(step)),
+            running=self.executor.start(self._job(step, gpus)),
             deps=deps,
             locks=locks,
             tries_left=step.retries,
             started=started,
+            gpus=gpus,
         )
 
-    def _job(self, step: Step) -> Job:
-        return job_of(step, self.places, self.session.environ)
+    def _job(self, step: Step, gpus: tuple[str, ...] | None) -> Job:
+        return job_of(step, self.places, self.session.environ, gpus=gpus)
 
     def _clear_outputs(self, step: Step) -> None:
         """Take outputs away before a command makes them anew, so that nothing is written through a link.
@@ -180,7 +190,7 @@ class Runner:
         work.tries_left -= 1
         self._write_record(work, "retried")
         self._clear_outputs(work.step)
-        work.running = self.executor.start(self._job(work.step))
+        work.running = self.executor.start(self._job(work.step, work.gpus))
         return True
 
     def adopt(self, step: Step) -> None:

@@ -1,21 +1,25 @@
 """Which step starts when: one at a time in the plan's order, or several side by side where that was asked for.
 
 Asked for by `-j`, or by `resources` on the steps. Then edges come from deps and outputs alone, and a step starts when
-all it needs is done and the machine has room for it. What starting and finishing mean is run.py's business.
+all it needs is done and the machine has room for it. Whose turn it is, turns.py knows; what starting and finishing
+mean is run.py's business.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from frostline.errors import StepFailed
-from frostline.runner.executors.base import Executor, Running
+from frostline.runner.budget import Budget, says_what_it_takes
+from frostline.runner.executors.base import Executor, Outcome, Running
 from frostline.runner.graph import Graph
+from frostline.runner.locks import PathsBusy
 from frostline.runner.plan import Action, Decision
 from frostline.runner.run import Runner, Work
 from frostline.runner.spec import Step
+from frostline.runner.turns import Turns
 
 WAIT_S = 0.1  # how often the steps' output is looked at
 
@@ -26,7 +30,10 @@ class Reporter(Protocol):
     def started(self, step: Step, decision: Decision, running: Running) -> None:
         """A step's command has begun."""
 
-    def tick(self, running: list[Running]) -> None:
+    def retried(self, step: Step, outcome: Outcome, running: Running) -> None:
+        """A step has failed so, and its next try has begun."""
+
+    def tick(self, running: Sequence[Running]) -> None:
         """Time has passed while these are at work."""
 
     def finished(self, step: Step, running: Running) -> None:
@@ -47,17 +54,18 @@ class Tally:
     restored: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, StepFailed] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)  # not tried, because of a failure
+    blocked: dict[str, str] = field(default_factory=dict)  # not tried: step -> the failed step that it needs
+    left_out: list[str] = field(default_factory=list)  # not tried, as a failure ended the run
 
 
 class Schedule:
-    """One run over a list of steps.
+    """One run over a plan.
 
     Args:
-        order: the steps, each after those it needs.
-        n_jobs: how many at once; None: as many as their resources allow.
-        n_cpus: what the machine has.
+        plan: the decisions, each after those of the steps that it needs.
+        budget: what the machine has.
         parallel: False keeps the order strictly, one at a time.
+        n_jobs: how many at once; None: as many as their resources allow.
     """
 
     def __init__(
@@ -65,84 +73,65 @@ class Schedule:
         runner: Runner,
         executor: Executor,
         graph: Graph,
-        order: tuple[str, ...],
+        plan: Sequence[Decision],
         reporter: Reporter,
+        budget: Budget,
         *,
         parallel: bool,
         n_jobs: int | None = None,
-        n_cpus: int | None = None,
     ) -> None:
         self.runner = runner
         self.executor = executor
         self.graph = graph
-        self.pending = list(order)
         self.reporter = reporter
-        self.parallel = parallel
-        self.n_jobs = (n_jobs or len(order)) if parallel else 1
-        self.n_cpus = n_cpus or os.cpu_count() or 1
-        self.counts_cpus = n_jobs is None
+        self.budget = budget
+        self.n_jobs = (n_jobs or len(plan)) if parallel else 1
+        order = tuple(decision.step for decision in plan)
+        needs = {name: budget.need(graph.steps[name]) for name in order} if parallel else None
+        self.turns = Turns(graph, order, needs)
+        self.untouched = _untouched(graph, plan)
         self.working: dict[str, Work] = {}
-        self.open_steps = set(order)  # neither done nor given up
+        self.postponed: list[str] = []  # another process works on their paths
         self.tally = Tally()
 
     def run(self, *, keep_going: bool = False) -> Tally:
         """Carry everything out. On Ctrl-C, or any fault of ours, running steps are ended first."""
         try:
-            while self.pending or self.working:
-                stopping = bool(self.tally.failed) and not keep_going
-                if stopping:
-                    self.tally.left_out += self.pending
-                    self.pending = []
-                elif self._start_what_fits():
+            while True:
+                if self.tally.failed and not keep_going:
+                    self.tally.left_out += self.turns.give_up()
+                elif self._start_one():
                     continue
-                if self.working:
-                    self._wait()
+                if not self.working:
+                    break
+                self._wait()
         except BaseException:
             self.runner.stop(list(self.working.values()))
             raise
         return self.tally
 
-    def _start_what_fits(self) -> bool:
-        """Start or settle the first step that is ready; whether there was one."""
-        for name in self.pending:
-            if self._is_hopeless(name):
-                self.pending.remove(name)
-                self.open_steps.discard(name)
-                self.tally.left_out.append(name)
-                return True
-            if self._is_ready(name) and self._has_room(self.graph.steps[name]):
-                self.pending.remove(name)
-                self._begin(name)
-                return True
-            if not self.parallel:
-                break
-        return False
-
-    def _is_hopeless(self, name: str) -> bool:
-        lost = self.tally.failed.keys() | set(self.tally.left_out)
-        return any(needed in lost for needed in self.graph.upstream[name])
-
-    def _is_ready(self, name: str) -> bool:
-        if not self.parallel:
-            return not self.working
-        return not any(needed in self.open_steps for needed in self.graph.upstream[name])
-
-    def _has_room(self, step: Step) -> bool:
+    def _start_one(self) -> bool:
+        """Start or settle the step whose turn it is; whether there was one."""
         if len(self.working) >= self.n_jobs:
             return False
-        taken = sum(self._cpus(work.step) for work in self.working.values())
-        return not self.working or taken + self._cpus(step) <= self.n_cpus
-
-    def _cpus(self, step: Step) -> int:
-        """A step without `cpus` takes one under -j, the whole machine otherwise."""
-        if step.resources.cpus is not None:
-            return min(step.resources.cpus, self.n_cpus)
-        return self.n_cpus if self.counts_cpus else 1
+        name = self.turns.take(self.budget.has_room, is_idle=not self.working)
+        if name is None:
+            return False
+        self._begin(name)
+        return True
 
     def _begin(self, name: str) -> None:
         step = self.graph.steps[name]
+        if name in self.untouched:
+            self._settle(step, self.untouched[name])
+            return
+        gpus = self.budget.take(step)
         try:
-            begun = self.runner.begin(name)
+            begun = self.runner.begin(name, gpus=gpus, patient=not self.working)
+        except PathsBusy:
+            self.budget.release(name)
+            self.postponed.append(name)
+            return
         except StepFailed as error:
             self._give_up(step, error, None)
             return
@@ -150,9 +139,13 @@ class Schedule:
             self.working[name] = begun
             self.reporter.started(step, begun.decision, begun.running)
             return
-        (self.tally.restored if begun.action is Action.RESTORE else self.tally.skipped).append(name)
-        self.open_steps.discard(name)
-        self.reporter.settled(step, begun)
+        self.budget.release(name)
+        self._settle(step, begun)
+
+    def _settle(self, step: Step, decision: Decision) -> None:
+        (self.tally.restored if decision.action is Action.RESTORE else self.tally.skipped).append(step.name)
+        self.turns.settle(step.name)
+        self.reporter.settled(step, decision)
 
     def _wait(self) -> None:
         ended = self.executor.wait([work.running for work in self.working.values()], WAIT_S)
@@ -160,11 +153,14 @@ class Schedule:
         for name, work in list(self.working.items()):
             if any(work.running is running for running in ended):
                 self._end(name, work)
+        for name in reversed(self.postponed):
+            self.turns.put_back(name)
+        self.postponed.clear()
 
     def _end(self, name: str, work: Work) -> None:
         outcome = work.running.outcome
         if outcome is not None and (outcome.exit_code != 0 or outcome.timed_out) and self.runner.again(work):
-            self.reporter.started(work.step, work.decision, work.running)
+            self.reporter.retried(work.step, outcome, work.running)
             return
         running = work.running
         try:
@@ -174,18 +170,31 @@ class Schedule:
             self._give_up(work.step, error, running)
             return
         del self.working[name]
-        self.open_steps.discard(name)
+        self.budget.release(name)
+        self.turns.settle(name)
         self.tally.ran.append(name)
         self.reporter.finished(work.step, running)
 
     def _give_up(self, step: Step, error: StepFailed, running: Running | None) -> None:
+        self.budget.release(step.name)
         self.tally.failed[step.name] = error
-        self.open_steps.discard(step.name)
+        self.tally.blocked |= dict.fromkeys(self.turns.lose(step.name), step.name)
         self.reporter.failed(step, error, running)
 
 
-def asks_for_parallel(graph: Graph, order: tuple[str, ...], n_jobs: int | None) -> bool:
+def _untouched(graph: Graph, plan: Iterable[Decision]) -> dict[str, Decision]:
+    """The steps that are up to date and have nothing before them that acts: they need not be decided again."""
+    found: dict[str, Decision] = {}
+    planned = {decision.step: decision for decision in plan}
+    for name, decision in planned.items():
+        needed = [other for other in graph.upstream[name] if other in planned]
+        if decision.action is Action.SKIP and name not in graph.overlapping and found.keys() >= set(needed):
+            found[name] = decision
+    return found
+
+
+def asks_for_parallel(graph: Graph, order: Iterable[str], n_jobs: int | None) -> bool:
     """Whether steps may run side by side: `-j`, or a step that says what it takes of the machine."""
     if n_jobs is not None:
         return n_jobs > 1
-    return any(graph.steps[name].resources.cpus is not None for name in order)
+    return any(says_what_it_takes(graph.steps[name]) for name in order)

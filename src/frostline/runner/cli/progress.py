@@ -1,14 +1,16 @@
-"""Plain lines about a run: which step starts and why, what it prints, how it ended."""
+"""Plain lines about a run: which step starts and why, what it prints, how it ended. No control codes in a pipe."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import os
+from collections.abc import Sequence
+from types import TracebackType
 
-from frostline.console import paint, say
+from frostline.console import has_live_line, paint, say
 from frostline.errors import StepFailed
+from frostline.runner.cli.output import Tail, last_lines, plain
 from frostline.runner.cli.tables import count
-from frostline.runner.executors.base import Running
+from frostline.runner.executors.base import Outcome, Running
 from frostline.runner.plan import Action, Decision
 from frostline.runner.schedule import Tally
 from frostline.runner.spec import Step
@@ -28,84 +30,142 @@ class PlainReporter:
     def __init__(self, n_steps: int, *, streams: bool, prefixes: bool) -> None:
         self.n_steps = n_steps
         self.n_settled = 0
+        self.n_failed = 0
         self.streams = streams
         self.prefixes = prefixes
-        self.positions: dict[Path, int] = {}
+        self.tails: dict[str, Tail] = {}
+        self.tries: dict[str, int] = {}
+
+    def __enter__(self) -> PlainReporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
 
     def started(self, step: Step, decision: Decision, running: Running) -> None:
         """Say that a step starts, and why."""
-        more = f" (and {len(decision.reasons) - 1} more)" if len(decision.reasons) > 1 else ""
-        reason = f"{decision.reasons[0]}{more}" if decision.reasons else ""
-        say(f"{self._count()} {paint(step.name, 'bold')}: {paint(reason, 'dim')}")
-        self.positions[running.job.log] = 0
+        self.tries[step.name] = 1
+        self.tails[step.name] = Tail(running.job.log)
+        self.line(f"[{self.n_settled + 1}/{self.n_steps}] {paint(step.name, 'bold')}: {paint(why(decision), 'dim')}")
 
-    def tick(self, running: list[Running]) -> None:
+    def retried(self, step: Step, outcome: Outcome, running: Running) -> None:
+        """Say how a try ended, and that the next one starts."""
+        self._pass_on_rest(step.name)
+        self.tries[step.name] += 1
+        self.tails[step.name] = Tail(running.job.log)
+        number = f"try {self.tries[step.name]} of {step.retries + 1}"
+        self.line(paint(f"{step.name}: {how_it_ended(outcome)}; {number} starts", "yellow"))
+
+    def tick(self, running: Sequence[Running]) -> None:
         """Pass on what the steps have printed since."""
-        if self.streams:
-            for job in running:
-                self._pass_on(job, last=job.outcome is not None)
+        for job in running:
+            for line in self.tails[job.job.step].new_lines():
+                self.output(job.job.step, line)
 
     def finished(self, step: Step, running: Running) -> None:
         """Say that a step is done."""
-        self.tick([running])
+        self._pass_on_rest(step.name)
         self.n_settled += 1
         outcome = running.outcome
         if outcome is not None:
-            say(paint(f"{step.name}: done in {outcome.seconds:.1f} s, {outcome.peak_memory_mib:.0f} MiB", "green"))
+            memory = f", {outcome.peak_memory_mib:.0f} MiB" if outcome.peak_memory_mib else ""
+            self.done(step.name, f"done in {duration(outcome.seconds)}{memory}")
+
+    def done(self, step: str, text: str) -> None:
+        """Print the line of a step that is done."""
+        self.line(paint(f"{step}: {text}", "green"))
 
     def settled(self, step: Step, decision: Decision) -> None:
         """Say that a step was restored; one that is up to date is not worth a line."""
         self.n_settled += 1
         if decision.action is Action.RESTORE:
-            say(f"[{self.n_settled}/{self.n_steps}] {paint(step.name, 'bold')}: restored from the store")
+            self.line(f"[{self.n_settled}/{self.n_steps}] {paint(step.name, 'bold')}: restored from the store")
 
     def failed(self, step: Step, error: StepFailed, running: Running | None) -> None:
         """Show the end of the log, where it was not passed on already."""
         self.n_settled += 1
+        self.n_failed += 1
         if running is not None and self.streams:
-            self.tick([running])
+            self._pass_on_rest(step.name)
         elif running is not None:
-            lines = _tail(running.job.log)
-            for line in lines:
-                say(f"  {line}")
-        say(paint(f"{step.name}: {error.message}", "red"))
+            for line in last_lines(running.job.log, TAIL_LINES):
+                self.line(f"  {line}")
+        self.line(paint(f"{step.name}: failed: {error.message}", "red"))
+
+    def line(self, text: str) -> None:
+        """Print a line of our own."""
+        say(text)
+
+    def output(self, step: str, line: str) -> None:
+        """Print a line of a step."""
+        if self.streams:
+            self.line(f"{step} | {plain(line)}" if self.prefixes else plain(line))
+
+    def _pass_on_rest(self, step: str) -> None:
+        for line in self.tails[step].rest():
+            self.output(step, line)
 
     def summary(self, tally: Tally, seconds: float) -> str:
         """The last line of a run."""
         parts = [f"{count(len(tally.ran), 'step')} ran"]
-        for names, word in ((tally.restored, "restored"), (tally.skipped, "up to date"), (tally.left_out, "left out")):
+        not_run = [*tally.blocked, *tally.left_out]
+        for names, word in (
+            (tally.restored, "restored"),
+            (tally.skipped, "up to date"),
+            (tally.failed, "failed"),
+            (not_run, "not run"),
+        ):
             if names:
                 parts.append(f"{len(names)} {word}")
-        if tally.failed:
-            parts.append(f"{len(tally.failed)} failed")
-        return f"{', '.join(parts)} in {seconds:.1f} s"
-
-    def _count(self) -> str:
-        return f"[{self.n_settled + 1}/{self.n_steps}]"
-
-    def _pass_on(self, running: Running, *, last: bool) -> None:
-        """Copy what is new in a step's log; with prefixes only whole lines, until the last look."""
-        log = running.job.log
-        try:
-            with log.open("rb") as stream:
-                stream.seek(self.positions.get(log, 0))
-                data = stream.read()
-        except FileNotFoundError:
-            return
-        if self.prefixes:
-            data = data if last else data[: data.rfind(b"\n") + 1]
-        self.positions[log] = self.positions.get(log, 0) + len(data)
-        if not data:
-            return
-        if self.prefixes:
-            name = f"{running.job.step} | ".encode()
-            data = b"".join(name + line + b"\n" for line in data.splitlines())
-        sys.stderr.buffer.write(data)
-        sys.stderr.flush()
+        return f"{', '.join(parts)} in {duration(seconds)}"
 
 
-def _tail(log: Path) -> list[str]:
-    try:
-        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-    except OSError:
-        return []
+def why(decision: Decision) -> str:
+    """The first reason of a decision, and how many more there are."""
+    if not decision.reasons:
+        return ""
+    more = f" (and {len(decision.reasons) - 1} more)" if len(decision.reasons) > 1 else ""
+    return f"{decision.reasons[0]}{more}"
+
+
+def how_it_ended(outcome: Outcome) -> str:
+    """A failed try in a few words."""
+    if outcome.timed_out:
+        return "ran out of its time limit"
+    return f"exit code {outcome.exit_code}" if outcome.exit_code >= 0 else f"ended by signal {-outcome.exit_code}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: 4.2 s, 3:07, 1:02:03."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def failure_of(tally: Tally) -> StepFailed | None:
+    """What went wrong in a run, as one error: the failure itself, or all of them and what they kept from running."""
+    if not tally.failed:
+        return None
+    if len(tally.failed) == 1 and not tally.blocked:
+        return next(iter(tally.failed.values()))
+    lines = [f"failed   {name}: {error.message}" for name, error in tally.failed.items()]
+    lines += [f"not run  {name}: needs '{needed}'" for name, needed in tally.blocked.items()]
+    if tally.left_out:
+        lines.append(f"not run  {count(len(tally.left_out), 'step')} more (--keep-going tries those it can)")
+    return StepFailed(
+        f"{count(len(tally.failed), 'step')} failed:\n  " + "\n  ".join(lines),
+        fix=f"What a step printed is shown by: project logs {next(iter(tally.failed))}",
+    )
+
+
+def reporter_for(n_steps: int, *, streams: bool, parallel: bool) -> PlainReporter:
+    """The reporter that suits standard error: drawn on a terminal, plain lines in a pipe, a log or CI."""
+    if streams and has_live_line() and os.environ.get("CI", "").lower() in ("", "0", "false"):
+        from frostline.runner.cli.live import LiveReporter
+
+        return LiveReporter(n_steps, parallel=parallel)
+    return PlainReporter(n_steps, streams=streams, prefixes=parallel)

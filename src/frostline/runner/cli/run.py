@@ -146,7 +146,8 @@ def _report_is_due(session: Session) -> bool:
 
 def _carry_out(session: Session, selection: Selection, decisions: list[Decision], values: argparse.Namespace) -> None:
     """Run what must run. The parts that only this needs are loaded here."""
-    from frostline.runner.cli.progress import PlainReporter
+    from frostline.runner.budget import Budget, refuse_what_never_fits, this_machine
+    from frostline.runner.cli.progress import failure_of, reporter_for
     from frostline.runner.executors.local import LocalExecutor
     from frostline.runner.run import Options, Runner, missing_dep
     from frostline.runner.schedule import Schedule, asks_for_parallel
@@ -167,20 +168,28 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         say("made .dvc/ for the ledger and the store")
         session.forget_state()
     _bring_ledger_up_to_date(session, decisions)
+    acting = [decision.step for decision in decisions if decision.action is not Action.SKIP]
+    steps = [session.graph.steps[name] for name in acting]
+    machine = this_machine(session.environ, wants_gpus=any(step.resources.gpus for step in steps))
+    certain = [session.graph.steps[decision.step] for decision in decisions if decision.action is Action.RUN]
+    refuse_what_never_fits(certain, machine, session.spec.file_name)
     started = time.monotonic()
     executor = LocalExecutor(session.places.running)
     forced = selection.named if values.force else frozenset()
-    runner = Runner(session, executor, Options(forced=forced, n_jobs=values.jobs, keep_going=values.keep_going), say)
-    runner.prepare([decision.step for decision in decisions if decision.action is not Action.SKIP])
-    reporter = PlainReporter(len(order), streams=not values.quiet, prefixes=parallel)
-    schedule = Schedule(runner, executor, session.graph, order, reporter, parallel=parallel, n_jobs=values.jobs)
+    runner = Runner(session, executor, Options(forced=forced, machine=machine), say)
+    runner.prepare(acting)
+    budget = Budget(machine, whole_machine=values.jobs is None)
+    reporter = reporter_for(len(order), streams=not values.quiet, parallel=parallel)
+    schedule = Schedule(
+        runner, executor, session.graph, decisions, reporter, budget, parallel=parallel, n_jobs=values.jobs
+    )
     try:
-        with _ends_like_ctrl_c(signal.SIGTERM, signal.SIGHUP):
+        with _ends_like_ctrl_c(signal.SIGTERM, signal.SIGHUP), reporter:
             tally = schedule.run(keep_going=values.keep_going)
     finally:
         runner.close()
     out(reporter.summary(tally, time.monotonic() - started))
-    for error in tally.failed.values():
+    if (error := failure_of(tally)) is not None:
         raise error
     if selection.workflows and not values.no_report:
         from frostline.runner.reporting import make_report_if_news
