@@ -58,7 +58,8 @@ class WeaselLock:
         script = entry.get("script")
         if not isinstance(script, list) or _lines(map(str, script)) != self._script(step):
             return False
-        return self._agree(entry.get("deps"), step.deps) and self._agree(entry.get("outs"), step.all_outputs)
+        declared = tuple(path for path in step.deps if path not in step.imports)  # weasel follows no imports
+        return self._agree(entry.get("deps"), declared) and self._agree(entry.get("outs"), step.all_outputs)
 
     def _script(self, step: Step) -> list[str]:
         return _lines(with_env(line, self.environ) for line in step.script)

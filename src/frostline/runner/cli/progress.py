@@ -147,18 +147,19 @@ def duration(seconds: float) -> str:
 
 
 def failure_of(tally: Tally) -> StepFailed | None:
-    """What went wrong in a run, as one error: the failure itself, or all of them and what they kept from running."""
+    """What went wrong in a run, as one error: the failure itself, or all of them, and what they kept from running."""
     if not tally.failed:
         return None
-    if len(tally.failed) == 1 and not tally.blocked:
-        return next(iter(tally.failed.values()))
-    lines = [f"failed   {name}: {error.message}" for name, error in tally.failed.items()]
-    lines += [f"not run  {name}: needs '{needed}'" for name, needed in tally.blocked.items()]
+    kept = [f"not run  {name}: needs '{needed}'" for name, needed in tally.blocked.items()]
     if tally.left_out:
-        lines.append(f"not run  {count(len(tally.left_out), 'step')} more (--keep-going tries those it can)")
+        kept.append(f"not run  {count(len(tally.left_out), 'step')} more (--keep-going tries those it can)")
+    name, error = next(iter(tally.failed.items()))
+    if len(tally.failed) == 1:
+        return StepFailed("\n  ".join([error.message, *kept]), where=error.where, fix=error.fix) if kept else error
+    lines = [f"failed   {name}: {error.message}" for name, error in tally.failed.items()]
     return StepFailed(
-        f"{count(len(tally.failed), 'step')} failed:\n  " + "\n  ".join(lines),
-        fix=f"What a step printed is shown by: project logs {next(iter(tally.failed))}",
+        f"{count(len(tally.failed), 'step')} failed:\n  " + "\n  ".join([*lines, *kept]),
+        fix=f"What a step printed is shown by: project logs {name}",
     )
 
 
