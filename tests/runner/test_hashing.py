@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frostline.digest import md5_bytes
-from frostline.errors import StoreError
+from frostline.errors import StepFailed, StoreError
 from frostline.runner import contents, hashing
 from frostline.runner.hashing import Hasher
 from frostline.runner.ignores import Ignores, compile_line
@@ -72,7 +75,7 @@ def test_an_unchanged_tree_is_not_read_again(tmp_path: Path, monkeypatch: pytest
     first = Hasher(tmp_path, tmp_path / "state")
     known = (first.digest("f"), first.digest("d"))
     first.save()
-    monkeypatch.setattr(contents, "_md5", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(contents, "_md5", lambda path, *_: pytest.fail(f"{path} was read"))
 
     again = Hasher(tmp_path, tmp_path / "state")
 
@@ -89,7 +92,7 @@ def test_one_changed_file_of_a_folder_is_the_only_one_read(tmp_path: Path, monke
     write(tmp_path / "d/b", "new content")
     read: list[str] = []
     real = contents._md5
-    monkeypatch.setattr(contents, "_md5", lambda path: (read.append(Path(path).name), real(path))[1])
+    monkeypatch.setattr(contents, "_md5", lambda path, *_: (read.append(Path(path).name), real(path))[1])
 
     Hasher(tmp_path, tmp_path / "state").digest("d")
 
@@ -195,6 +198,33 @@ def test_files_are_read_side_by_side_and_keep_their_order(tmp_path: Path, monkey
     assert digests == [md5_bytes(file.read_bytes()) for file in files]
 
 
+def test_ctrl_c_does_not_wait_for_the_end_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "AHEAD_BYTES", 1)
+    monkeypatch.setattr(contents, "FEW_FILES", 0)
+    monkeypatch.setattr(contents, "BLOCK_BYTES", 1)
+    (tmp_path / "endless").write_bytes(b"x" * 100_000_000)
+    here = threading.get_ident()
+    threading.Timer(0.2, signal.pthread_kill, [here, signal.SIGINT]).start()
+    started = time.monotonic()
+
+    with pytest.raises(KeyboardInterrupt):
+        contents.md5_of_files([(tmp_path / "endless", 100_000_000)])
+
+    assert time.monotonic() - started < 20  # byte by byte it takes hours
+
+
+def test_a_step_that_leaves_a_pipe_has_failed(playground: Playground) -> None:
+    playground.write({"make.py": "import os\nos.makedirs('out', exist_ok=True)\nos.mkfifo('out/pipe')\n"})
+    playground.write(
+        {"project.yml": "commands: [{name: s, script: ['python make.py'], outputs: [out]}]\nprofiles: {a: {}}"}
+    )
+
+    with pytest.raises(StepFailed, match=r"What step 's' left can't be recorded: .*out/pipe' is a pipe"):
+        playground.project("run", "s")
+
+    assert playground.decisions()["s"] == ("run", ["never ran here"])
+
+
 def test_an_error_in_one_of_many_files_is_told(tmp_path: Path) -> None:
     files = [(tmp_path / str(number), 1) for number in range(100)]
     for file, _ in files[1:]:
@@ -216,7 +246,7 @@ def test_only_what_may_still_change_is_read_again_in_a_folder_written_just_now(
     first.save()
     read: list[str] = []
     real = contents._md5
-    monkeypatch.setattr(contents, "_md5", lambda path: (read.append(Path(path).name), real(path))[1])
+    monkeypatch.setattr(contents, "_md5", lambda path, *_: (read.append(Path(path).name), real(path))[1])
 
     Hasher(tmp_path, tmp_path / "state").digest("d")
 

@@ -32,11 +32,12 @@ def md5_of_files(files: Sequence[tuple[Path | str, int]]) -> list[str]:
 
     found = [""] * len(files)
     order = sorted(range(len(files)), key=lambda index: -files[index][1])
+    given_up: list[bool] = []  # filled when nobody waits for an answer any more
 
     def work(batch: Sequence[int]) -> None:
         for index in batch:
             path, size = files[index]
-            found[index] = _md5_read_ahead(str(path)) if size >= AHEAD_BYTES else _md5(str(path))
+            found[index] = _md5_read_ahead(str(path), given_up) if size >= AHEAD_BYTES else _md5(str(path), given_up)
 
     with ThreadPoolExecutor(n_threads()) as pool:
         jobs = [pool.submit(work, batch) for batch in _batches(order, files)]
@@ -44,6 +45,7 @@ def md5_of_files(files: Sequence[tuple[Path | str, int]]) -> list[str]:
             for job in jobs:
                 job.result()
         except BaseException:
+            given_up.append(True)  # a large file would hold up Ctrl-C for minutes
             pool.shutdown(cancel_futures=True)
             raise
     return found
@@ -75,11 +77,11 @@ def _open(path: str) -> tuple[int, int]:
     return handle, status.st_size
 
 
-def _md5(path: str) -> str:
+def _md5(path: str, given_up: Sequence[bool] = ()) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     handle, size = _open(path)
     try:
-        while data := os.read(handle, min(size + 1, BLOCK_BYTES)):
+        while not given_up and (data := os.read(handle, min(size + 1, BLOCK_BYTES))):
             digest.update(data)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -88,7 +90,7 @@ def _md5(path: str) -> str:
     return digest.hexdigest()
 
 
-def _md5_read_ahead(path: str) -> str:
+def _md5_read_ahead(path: str, given_up: Sequence[bool]) -> str:
     from concurrent.futures import ThreadPoolExecutor
 
     digest = hashlib.md5(usedforsecurity=False)
@@ -96,7 +98,7 @@ def _md5_read_ahead(path: str) -> str:
         spare, current = bytearray(BLOCK_BYTES), bytearray(BLOCK_BYTES)
         try:
             n_bytes = stream.readinto(current)
-            while n_bytes:
+            while n_bytes and not given_up:
                 next_read = reader.submit(stream.readinto, spare)
                 digest.update(memoryview(current)[:n_bytes])
                 spare, current = current, spare

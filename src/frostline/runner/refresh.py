@@ -34,11 +34,12 @@ def refresh(session: Session, decisions: Iterable[Decision], locks: Locks) -> li
     behind = [decision for decision in decisions if decision.is_behind and decision.action is Action.SKIP]
     if not behind or session.under_dvc or not session.places.dvc.is_dir():
         return []
+    steps = [session.graph.steps[decision.step] for decision in behind]
+    meanings = {step.name: session.meanings(step) for step in steps}  # files are read before the lock is taken
     entries = []
     with locks.ledger():
         session.ledger.reload()
-        for decision in behind:
-            step = session.graph.steps[decision.step]
+        for step in steps:
             record = session.ledger.record(step.name)
             if record is None or not decide(session.graph, step, session.facts(), {}).is_behind:
                 continue  # another runner was faster
@@ -46,7 +47,7 @@ def refresh(session: Session, decisions: Iterable[Decision], locks: Locks) -> li
             context = session.contexts.of(step)
             if step.name in session.ledger.managed and session.restorer.store.holds(body):
                 session.restorer.remember(body, context)
-            entries.append(Entry(step=step, body=body, context=context, meanings=session.meanings(step)))
+            entries.append(Entry(step=step, body=body, context=context, meanings=meanings[step.name]))
         session.ledger.put(entries)
     session.save()
     return behind

@@ -210,7 +210,8 @@ class Runner:
         try:
             if outcome.exit_code != 0 or outcome.timed_out:
                 raise self._failure(step, outcome, work.running.job.log)
-            for path in (*step.all_outputs, *step.deps):
+            written = step.deps if step.name in self.session.graph.overlapping else ()
+            for path in (*step.all_outputs, *written):
                 self.session.hasher.forget(str(path))
             self._check_outputs(step, work.running.job.log)
             self.session.hasher.look_ahead(map(str, step.all_outputs))
@@ -274,9 +275,10 @@ class Runner:
         """Write the ledger, under DVC's lock, unless DVC itself is at it."""
         if self.session.under_dvc:
             return
+        context, meanings = self.session.contexts.of(step), self.session.meanings(step)
+        entry = Entry(step=step, body=body, context=context, meanings=meanings)
         with self.locks.ledger():
-            context, meanings = self.session.contexts.of(step), self.session.meanings(step)
-            self.session.ledger.put([Entry(step=step, body=body, context=context, meanings=meanings)])
+            self.session.ledger.put([entry])
         self.session.save()
 
     def stop(self, works: list[Work]) -> None:

@@ -23,6 +23,10 @@ MAX_IDLE = 5000  # entries that nobody asked for this time are kept up to so man
 _FLAGS = ("is_python", "uses_docstrings", "uses_lines")
 
 
+class _ChangedSince(Exception):
+    """A file is not as it was hashed: what it says belongs to no digest, and the next look will tell."""
+
+
 class Sources:
     """The text files under a root.
 
@@ -49,7 +53,10 @@ class Sources:
             return None
         if digest is None or digest.is_folder or digest.n_bytes > MAX_PYTHON_BYTES:
             return None
-        return _unpacked_source(self._entry(path, digest.md5, ".py"))
+        try:
+            return _unpacked_source(self._entry(path, digest.md5, ".py"))
+        except _ChangedSince:
+            return None
 
     def meaning(self, path: str) -> Meaning | None:
         """What a dep means apart from comments and layout; None where its bytes count. Raises StoreError."""
@@ -57,10 +64,19 @@ class Sources:
         if digest is None:
             return None
         if not digest.is_folder:
-            return self._meaning_of_file(path, digest.md5, digest.n_bytes)
+            try:
+                return self._meaning_of_file(path, digest.md5, digest.n_bytes)
+            except _ChangedSince:
+                return None
         key = digest.md5
         if key not in self.known:
-            self.known[key] = self._folder(path)
+            try:
+                packed = self._folder(path)
+            except _ChangedSince:
+                return None
+            if self.hasher.digest(path) != digest:
+                return None
+            self.known[key] = packed
             self.changed = True
         self.used.add(key)
         return _unpacked_meaning(self.known[key])
@@ -102,15 +118,15 @@ class Sources:
         return _packed_meaning(equivalence.meaning_of_folder(files, meanings)) if meanings else None
 
     def _entry(self, path: str, md5: str, suffix: str) -> Any:
-        """What is known of a file's bytes, packed; None when they can't be understood."""
+        """What is known of a file's bytes, packed; None when they can't be understood. Raises _ChangedSince."""
         key = md5 + suffix
         if key not in self.known:
             try:
                 data = (self.root / path).read_bytes()
-            except OSError:
-                return None
+            except OSError as error:
+                raise _ChangedSince from error
             if md5_bytes(data) != md5:
-                return None  # it has changed since it was hashed: the next look will tell
+                raise _ChangedSince
             self.known[key] = _read(suffix, data)
             self.changed = True
         self.used.add(key)
