@@ -16,9 +16,15 @@ from frostline.runner.spec import Step
 
 
 def with_deps_of_today(session: Session, step: Step, body: Body) -> Body:
-    """A body of dvc.lock whose deps are those of the step, as they are now. Those that are not there are left out."""
-    seen = {path: session.digest(path) for path in sorted(step.deps, key=str)}
-    deps = [entry_of(path, digest) for path, digest in seen.items() if digest is not None]
+    """A body of dvc.lock whose deps are those of the step, as they are now; one that is not there, as it is on record."""
+    recorded = {entry["path"]: entry for entry in body.get("deps", ())}
+    deps = []
+    for path in sorted(step.deps, key=str):
+        digest = session.digest(path)
+        if digest is not None:
+            deps.append(entry_of(path, digest))
+        elif str(path) in recorded:
+            deps.append(recorded[str(path)])
     new: Body = {}
     for key in ("cmd", "deps", *body):
         if key == "deps":
