@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from frostline.errors import FrostlineError
 
@@ -77,8 +77,17 @@ def out(text: str) -> None:
 
 def paint(text: str, colour: str) -> str:
     """`text` in a colour (red, green, yellow, blue, dim, bold) when standard error is a terminal that shows it."""
+    return _painted(text, colour, sys.stderr)
+
+
+def paint_out(text: str, colour: str) -> str:
+    """The same for standard output."""
+    return _painted(text, colour, sys.stdout)
+
+
+def _painted(text: str, colour: str, stream: TextIO) -> str:
     codes = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
-    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{codes[colour]}m{text}\x1b[0m"
 

@@ -34,6 +34,14 @@ def current_commit(root: Path) -> str | None:
     return _git(root, "rev-parse", "--verify", "-q", "HEAD").strip() or None
 
 
+def changed_files(root: Path) -> list[PurePosixPath]:
+    """The files below `root` that git tracks and that are not as the commit has them."""
+    if not in_repository(root):
+        return []
+    listed = _git(root, "diff", "HEAD", "--name-only", "--relative", "-z", "--no-ext-diff").split("\0")
+    return [PurePosixPath(name) for name in listed if name]
+
+
 def tracked(root: Path, paths: Iterable[PurePosixPath]) -> frozenset[PurePosixPath]:
     """Those of `paths` that git tracks, or that hold something git tracks."""
     wanted = list(paths)

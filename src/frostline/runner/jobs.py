@@ -37,7 +37,7 @@ def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tupl
         if command:
             commands.append(command)
             shown.append(line)
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
     return Job(
         step=step.name,
         commands=tuple(commands),
@@ -46,6 +46,7 @@ def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tupl
         environ=inner,
         log=places.logs(step.name) / f"{stamp}-{uuid.uuid4().hex[:6]}.log",
         timeout_s=step.timeout_s,
+        gpus=gpus,
     )
 
 

@@ -24,8 +24,9 @@ from frostline.runner.hashing import Digest
 from frostline.runner.jobs import job_of
 from frostline.runner.ledger import Body, Entry, body_of
 from frostline.runner.locks import Locks
+from frostline.runner.logfiles import forget_old_logs
 from frostline.runner.plan import Action, Decision, decide
-from frostline.runner.records import append_record, machine
+from frostline.runner.records import append_record, git_state, machine, measured
 from frostline.runner.refresh import refresh, with_deps_of_today
 from frostline.runner.restore import Restorer
 from frostline.runner.session import Session
@@ -71,8 +72,14 @@ class Runner:
         self.locks = Locks(self.places.tmp, say, idle=session.under_dvc)
         self.restorer: Restorer = session.restorer
         self.clearing = session.clearing(say)
-        self.commit = gitfiles.current_commit(session.root)
-        self.machine = machine()
+        self.same = {**git_state(session.root, self._is_made), **machine()}  # in every record of this run
+
+    def _is_made(self, path: PurePosixPath) -> bool:
+        """Whether a path that git tracks is written by runs: an output, or a file of the ledger."""
+        if path.parts[0] in ("dvc.yaml", "dvc.lock", "ledger"):
+            return True
+        last_writers = self.session.graph.last_writers
+        return any(one in last_writers for one in (path, *path.parents))
 
     def prepare(self, names: list[str]) -> None:
         """Note in local state that a report is due, and which steps can't be DVC's as git tracks their outputs."""
@@ -139,7 +146,7 @@ class Runner:
         deps = {path: self.session.digest(path) for path in step.deps}
         self._clear_outputs(step)
         self._note_begin(step)
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        forget_old_logs(self.places.logs(step.name))
         return Work(
             step=step,
             decision=decision,
@@ -147,7 +154,7 @@ class Runner:
             deps=deps,
             locks=locks,
             tries_left=step.retries,
-            started=started,
+            started=_now(),
             gpus=gpus,
         )
 
@@ -190,6 +197,7 @@ class Runner:
         work.tries_left -= 1
         self._write_record(work, "retried")
         self._clear_outputs(work.step)
+        work.started = _now()
         work.running = self.executor.start(self._job(work.step, work.gpus))
         return True
 
@@ -304,30 +312,27 @@ class Runner:
             gitfiles.ignore(self.session.root, [path for step in recorded for path in step.outputs])
 
     def _write_record(self, work: Work, status: str) -> None:
-        outcome = work.running.outcome
-        contexts = self.session.contexts
+        step, outcome = work.step, work.running.outcome
         line: dict[str, Any] = {
-            "step": work.step.name,
-            "command": work.step.command,
+            "step": step.name,
+            "command": step.command,
             "profile": self.places.profile,
-            "cell": dict(work.step.cell),
+            "cell": dict(step.cell),
             "status": status,
             "started": work.started,
             "reasons": list(work.decision.reasons),
             "log": str(work.running.job.log.relative_to(self.session.root)),
-            "git_commit": self.commit,
-            "threads": work.step.resources.cpus,
-            "versions": {name: contexts.version(name) for name in work.step.requires},
-            **self.machine,
+            "threads": step.resources.cpus,
+            "versions": {name: self.session.contexts.version(name) for name in step.requires},
+            **self.same,
         }
         if outcome is not None:
-            line |= {
-                "seconds": round(outcome.seconds, 3),
-                "cpu_seconds": round(outcome.cpu_seconds, 3),
-                "peak_memory_mib": round(outcome.peak_memory_mib, 1),
-                "exit_code": outcome.exit_code,
-            }
+            line |= measured(outcome)
         append_record(self.places.records, line)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def missing_dep(session: Session, step: Step, dep: PurePosixPath) -> StepFailed:

@@ -13,7 +13,8 @@ from rich.text import Text
 from frostline.console import paint
 from frostline.errors import StepFailed
 from frostline.runner.cli.output import Tail, coloured
-from frostline.runner.cli.progress import PlainReporter, duration, why
+from frostline.runner.cli.progress import PlainReporter, why
+from frostline.runner.cli.tables import duration
 from frostline.runner.executors.base import Outcome, Running
 from frostline.runner.plan import Decision
 from frostline.runner.spec import Step

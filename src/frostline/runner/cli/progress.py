@@ -9,7 +9,7 @@ from types import TracebackType
 from frostline.console import has_live_line, paint, say
 from frostline.errors import StepFailed
 from frostline.runner.cli.output import Tail, last_lines, plain
-from frostline.runner.cli.tables import count
+from frostline.runner.cli.tables import count, duration
 from frostline.runner.executors.base import Outcome, Running
 from frostline.runner.plan import Action, Decision
 from frostline.runner.schedule import Tally
@@ -135,15 +135,6 @@ def how_it_ended(outcome: Outcome) -> str:
     if outcome.timed_out:
         return "ran out of its time limit"
     return f"exit code {outcome.exit_code}" if outcome.exit_code >= 0 else f"ended by signal {-outcome.exit_code}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them: 4.2 s, 3:07, 1:02:03."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def failure_of(tally: Tally) -> StepFailed | None:

@@ -148,6 +148,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     """Run what must run. The parts that only this needs are loaded here."""
     from frostline.runner.budget import Budget, refuse_what_never_fits, this_machine
     from frostline.runner.cli.progress import failure_of, reporter_for
+    from frostline.runner.executors.gpus import watch_gpus
     from frostline.runner.executors.local import LocalExecutor
     from frostline.runner.run import Options, Runner, missing_dep
     from frostline.runner.schedule import Schedule, asks_for_parallel
@@ -174,7 +175,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     certain = [session.graph.steps[decision.step] for decision in decisions if decision.action is Action.RUN]
     refuse_what_never_fits(certain, machine, session.spec.file_name)
     started = time.monotonic()
-    executor = LocalExecutor(session.places.running)
+    executor = LocalExecutor(session.places.running, watch_gpus(session.environ))
     forced = selection.named if values.force else frozenset()
     runner = Runner(session, executor, Options(forced=forced, machine=machine), say)
     runner.prepare(acting)
@@ -187,6 +188,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         with _ends_like_ctrl_c(signal.SIGTERM, signal.SIGHUP), reporter:
             tally = schedule.run(keep_going=values.keep_going)
     finally:
+        executor.close()
         runner.close()
     out(reporter.summary(tally, time.monotonic() - started))
     if (error := failure_of(tally)) is not None:

@@ -19,6 +19,7 @@ class Job:
     environ: Mapping[str, str]
     log: Path  # standard output and error go to its end
     timeout_s: float | None = None  # for all commands together
+    gpus: tuple[str, ...] | None = None  # the devices that are its own, by name; None: it said nothing of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,11 @@ class Outcome:
     exit_code: int  # of the last command; negative: ended by that signal
     seconds: float
     cpu_seconds: float
-    peak_memory_mib: float  # of the largest process
+    peak_memory_mib: float  # of the largest process; 0: not known
     failed_command: str | None = None
     timed_out: bool = False
+    gpu_names: tuple[str, ...] = ()  # the devices it worked on, where that is known
+    peak_gpu_mib: float | None = None  # most memory in use on one of them
 
 
 class Running(Protocol):

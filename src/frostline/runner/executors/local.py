@@ -18,10 +18,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from frostline.runner.executors.base import Job, Outcome, Running
+from frostline.runner.executors.gpus import GpuPeak, GpuWatch
+from frostline.runner.executors.memory import largest_peak_mib, own_peak_mib, told_peak_mib
 from frostline.runner.hashing import replace_quickly
 from frostline.runner.processes import MARKER, end_groups, start_of
 
 GRACE_S = 5.0  # between asking a process to end and making it
+YOUNG_S = 0.2  # a job's first moments, in which it is looked at often: it may be over before the first look
+YOUNG_POLL_S = 0.01
 POLL_S = 0.02  # where the system can't tell us that a process ended
 
 
@@ -39,6 +43,8 @@ class LocalRunning:
         self.pidfd: int | None = None
         self.cpu_seconds = 0.0
         self.peak_memory_mib = 0.0
+        self.floor_mib = 0.0  # the runner's own peak when the command began
+        self.gpu: GpuPeak | None = None
         self.timed_out = False
 
     @property
@@ -52,16 +58,20 @@ class LocalExecutor:
 
     Args:
         notes: the folder of files that name living process groups.
+        watch: what knows the GPUs' memory, where that is known; it is closed by `close`.
     """
 
-    def __init__(self, notes: Path) -> None:
+    def __init__(self, notes: Path, watch: GpuWatch | None = None) -> None:
         self.notes = notes
+        self.watch = watch
         self.at_work: list[LocalRunning] = []
 
     def start(self, job: Job) -> LocalRunning:
         """Start a job's first command."""
         running = LocalRunning(job, self.notes / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json")
         job.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.watch is not None:
+            running.gpu = GpuPeak(self.watch, job.gpus)
         self.at_work.append(running)  # before its process is there: Ctrl-C may come in between
         self._next(running)
         return running
@@ -69,10 +79,32 @@ class LocalExecutor:
     def wait(self, running: Collection[Running], timeout_s: float) -> list[Running]:
         """Wait for the first end of a command, at most `timeout_s`; the jobs that are over."""
         jobs = [job for job in running if isinstance(job, LocalRunning)]
-        _wait_for_any(jobs, timeout_s)
+        until = time.monotonic() + timeout_s
+        while True:
+            now = time.monotonic()
+            youngest = max((job.started for job in jobs), default=0.0)
+            _wait_for_any(jobs, min(until - now, YOUNG_POLL_S if now - youngest < YOUNG_S else timeout_s))
+            self._measure(jobs)
+            for job in jobs:
+                self._look(job)
+            ended: list[Running] = [job for job in jobs if job.outcome is not None]
+            if ended or time.monotonic() >= until:
+                return ended
+
+    def close(self) -> None:
+        """Stop watching the GPUs."""
+        if self.watch is not None:
+            self.watch.close()
+
+    def _measure(self, jobs: list[LocalRunning]) -> None:
+        """Note the memory that living jobs have taken."""
+        if self.watch is not None:
+            self.watch.look()
         for job in jobs:
-            self._look(job)
-        return [job for job in jobs if job.outcome is not None]
+            if job.process is not None:
+                job.peak_memory_mib = max(job.peak_memory_mib, largest_peak_mib(job.process.pid))
+            if job.gpu is not None:
+                job.gpu.look(is_alone=len(self.at_work) == 1)
 
     def end(self) -> None:
         """Interrupt all groups and whatever carries their marks; after a grace, kill them."""
@@ -92,6 +124,7 @@ class LocalExecutor:
         command = job.commands[running.next_command]
         running.next_command += 1
         self._write_note(running, None)
+        running.floor_mib = own_peak_mib()
         with job.log.open("ab", buffering=0) as log:
             try:
                 running.process = subprocess.Popen(
@@ -138,7 +171,7 @@ class LocalExecutor:
         process.returncode = code = os.waitstatus_to_exitcode(status)
         end_groups([process.pid], [running.marker], first=signal.SIGTERM, grace_s=1.0)
         running.cpu_seconds += usage.ru_utime + usage.ru_stime
-        running.peak_memory_mib = max(running.peak_memory_mib, usage.ru_maxrss / 1024)
+        running.peak_memory_mib = max(running.peak_memory_mib, told_peak_mib(usage, running.floor_mib))
         if running.pidfd is not None:
             os.close(running.pidfd)
         running.process = running.pidfd = None
@@ -148,6 +181,7 @@ class LocalExecutor:
         running.note.unlink(missing_ok=True)
         if running in self.at_work:
             self.at_work.remove(running)
+        gpu_names, peak_gpu_mib = running.gpu.result() if running.gpu is not None else ((), None)
         running.outcome = Outcome(
             exit_code=code,
             seconds=time.monotonic() - running.started,
@@ -155,6 +189,8 @@ class LocalExecutor:
             peak_memory_mib=running.peak_memory_mib,
             failed_command=failed,
             timed_out=running.timed_out,
+            gpu_names=gpu_names,
+            peak_gpu_mib=peak_gpu_mib,
         )
 
     def _write_note(self, running: LocalRunning, group: int | None) -> None:
@@ -162,6 +198,7 @@ class LocalExecutor:
             "runner": os.getpid(),
             "runner_start": start_of(os.getpid()),
             "step": running.job.step,
+            "log": str(running.job.log),
             "marker": running.marker,
             "group": group,
             "group_start": start_of(group) if group else None,
