@@ -66,7 +66,7 @@ def measure(shape: str, n_steps: int, rounds: int) -> None:
 
 def run(folder: Path, words: list[str]) -> tuple[float, float]:
     """(CPU seconds, peak MiB) of one `project` call; the program ends when it fails."""
-    command = [sys.executable, "-m", "frostline.runner.cli.main", *words]
+    command = [sys.executable, "-P", "-m", "frostline.runner.cli.main", *words]
     with (folder / "said.txt").open("wb") as said:
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, env=environment)

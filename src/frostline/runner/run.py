@@ -76,7 +76,7 @@ class Runner:
 
     def _is_made(self, path: PurePosixPath) -> bool:
         """Whether a path that git tracks is written by runs: an output, or a file of the ledger."""
-        if path.parts[0] in ("dvc.yaml", "dvc.lock", "ledger"):
+        if path.parts[0] in ("dvc.yaml", "dvc.lock", "ledger") or path.name == ".gitignore":
             return True
         last_writers = self.session.graph.last_writers
         return any(one in last_writers for one in (path, *path.parents))

@@ -32,11 +32,19 @@ def coloured(line: str) -> str:
 
 
 def last_state(line: str) -> str:
-    """What a terminal shows of a line that was written over: the part behind the last return to its beginning."""
+    """What a terminal shows of a line that was written over: what stands behind the last return to its beginning, steps
+    back taken."""
     line = line.rstrip("\r").rpartition("\r")[2]
-    while "\b" in line:
-        shorter = re.sub(r"[^\b]\b", "", line)
-        line = shorter if shorter != line else line.replace("\b", "")
+    if "\b" in line:
+        cells: list[str] = []
+        at = 0
+        for character in line:
+            if character == "\b":
+                at = max(0, at - 1)
+            else:
+                cells[at : at + 1] = character
+                at += 1
+        line = "".join(cells)
     return line.expandtabs()
 
 

@@ -92,7 +92,7 @@ class PlainReporter:
         elif running is not None:
             for line in last_lines(running.job.log, TAIL_LINES):
                 self.line(f"  {line}")
-        self.line(paint(f"{step.name}: failed: {error.message}", "red"))
+        self.line(paint(error.message, "red"))
 
     def line(self, text: str) -> None:
         """Print a line of our own."""
@@ -147,7 +147,7 @@ def failure_of(tally: Tally) -> StepFailed | None:
     name, error = next(iter(tally.failed.items()))
     if len(tally.failed) == 1:
         return StepFailed("\n  ".join([error.message, *kept]), where=error.where, fix=error.fix) if kept else error
-    lines = [f"failed   {name}: {error.message}" for name, error in tally.failed.items()]
+    lines = [f"failed   {error.message}" for error in tally.failed.values()]
     return StepFailed(
         f"{count(len(tally.failed), 'step')} failed:\n  " + "\n  ".join([*lines, *kept]),
         fix=f"What a step printed is shown by: project logs {name}",
