@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
@@ -80,6 +80,7 @@ class Hasher:
         self.trees: dict[str, Any] = {}
         self.last_listing: tuple[str, dict[str, str]] | None = None  # of the folder that was read last
         self.changed = False
+        self.saved_with: list[Callable[[], None]] = []  # what else is known of the files, and kept with their digests
         loaded = load_json(state / "stat.json") if state else {}
         if loaded.get("version") == CACHE_VERSION:
             self.files, self.trees = loaded["files"], loaded["trees"]
@@ -128,6 +129,8 @@ class Hasher:
             value = {"version": CACHE_VERSION, "files": self.files, "trees": self.trees}
             replace_quickly(self.state / "stat.json", json.dumps(value, separators=(",", ":")).encode())
             self.changed = False
+        for save in self.saved_with:
+            save()
 
     def files_of(self, path: str) -> dict[str, str]:
         """Relative path -> md5 of the files in a folder whose digest was asked for."""

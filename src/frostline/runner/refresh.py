@@ -16,7 +16,7 @@ from frostline.runner.spec import Step
 
 
 def with_deps_of_today(session: Session, step: Step, body: Body) -> Body:
-    """A body of dvc.lock whose deps are those of the step, as they are now; one that is not there, as it is on record."""
+    """A body of dvc.lock with the step's deps as they are now; one that is not there stays as it is on record."""
     recorded = {entry["path"]: entry for entry in body.get("deps", ())}
     deps = []
     for path in sorted(step.deps, key=str):
@@ -55,5 +55,5 @@ def refresh(session: Session, decisions: Iterable[Decision], locks: Locks) -> li
                 session.restorer.remember(body, context)
             entries.append(Entry(step=step, body=body, context=context, meanings=meanings[step.name]))
         session.ledger.put(entries)
-    session.save()
+    session.hasher.save()
     return behind

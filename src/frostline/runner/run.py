@@ -287,7 +287,7 @@ class Runner:
         entry = Entry(step=step, body=body, context=context, meanings=meanings)
         with self.locks.ledger():
             self.session.ledger.put([entry])
-        self.session.save()
+        self.session.hasher.save()
 
     def stop(self, works: list[Work]) -> None:
         """End running steps with all their processes; nothing of them is recorded as done."""
@@ -300,7 +300,7 @@ class Runner:
 
     def close(self) -> None:
         """Bring dvc.yaml and the .gitignore files up to date with the ledger."""
-        self.session.save()
+        self.session.hasher.save()
         if self.session.under_dvc:
             return
         with self.locks.ledger():

@@ -103,7 +103,9 @@ class Session:
     @cached_property
     def sources(self) -> Sources:
         """What the project's text files say."""
-        return Sources(self.root, self.hasher, self.places.local if self.places.dvc.is_dir() else None)
+        sources = Sources(self.root, self.hasher, self.places.local if self.places.dvc.is_dir() else None)
+        self.hasher.saved_with.append(sources.save)
+        return sources
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -223,11 +225,6 @@ class Session:
             if self.ledger.knows(name):
                 paths |= dict.fromkeys(self.graph.steps[name].all_outputs)
         self.hasher.look_ahead(map(str, paths))
-
-    def save(self) -> None:
-        """Keep what was found out about files for the next command."""
-        self.hasher.save()
-        self.sources.save()
 
     def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
         """A decision for each selected step."""

@@ -40,7 +40,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
             session.restorer.bring(step, record.body, clearing.spare)
             clearing.release(step.all_outputs)
         brought.append(name)
-    session.save()
+    session.hasher.save()
     for name in lost:
         say(f"warning: the store no longer holds all outputs of '{name}'; the next run makes them anew")
     out(f"{count(len(brought), 'step')} checked out")

@@ -25,7 +25,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Plan, and draw."""
     session = open_session(values, rest)
     decisions = {decision.step: decision for decision in session.plan(session.select(values.names))}
-    session.save()
+    session.hasher.save()
     draw = mermaid if values.format == "mermaid" else text
     out("\n".join(draw(session, decisions, commands=values.commands)))
 

@@ -63,9 +63,9 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     if values.dry:
         none = _why_none(session, values.names)
         out(decisions_json(decisions)) if values.json else print_decisions(decisions, none=none)
-        session.save()
+        session.hasher.save()
     elif all(decision.action is Action.SKIP for decision in decisions):
-        session.save()
+        session.hasher.save()
         _bring_ledger_up_to_date(session, decisions)
         _mend_dvc_yaml(session)
         out(up_to_date(len(decisions)) if decisions else _why_none(session, values.names))

@@ -24,7 +24,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Plan, and show the plan."""
     session = open_session(values, rest)
     decisions = session.plan(session.select(values.names))
-    session.save()
+    session.hasher.save()
     out(decisions_json(decisions)) if values.json else print_decisions(decisions, all_steps=values.all_steps)
     if values.check and any(decision.action is not Action.SKIP for decision in decisions):
         raise SystemExit(1)

@@ -25,7 +25,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     session = open_session(values, rest)
     selection = session.select(values.names)
     decisions = {decision.step: decision for decision in session.plan(selection)}
-    session.save()
+    session.hasher.save()
     named = [name for name in selection.order if name in selection.named]
     if values.json:
         out(json.dumps([_as_json(session, decisions[name]) for name in named], indent=2, ensure_ascii=False))
