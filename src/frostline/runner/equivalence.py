@@ -8,6 +8,7 @@ understood counts by its bytes. Pure but for reading the files it is asked about
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,6 +18,8 @@ from frostline.runner.source_values import FORMAT, PYTHON_TAG, Meaning, PythonSo
 
 MAX_FILES = 2000  # of a folder that are looked into; beyond that its bytes count
 DIGITS = 16  # of each digest on record
+# Words that no reader of YAML takes for a number, a truth value, nothing or a merge.
+_SURELY_TEXT = re.compile(r"(?!(?:true|false|yes|no|on|off|y|n|null|nan|inf)$)[a-z_/][^\n]*", re.IGNORECASE)
 SUFFIXES = frozenset((".py", ".cfg", ".ini", ".yaml", ".yml", ".toml"))
 
 
@@ -140,29 +143,28 @@ def _toml(text: str) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    """All documents as nodes: what a bare word means is noted for YAML 1.1 and for 1.2, as readers of either exist."""
+    """What the parser meets, styles and the names of anchors aside.
+
+    Which bare words are numbers, truth values or dates differs between YAML 1.1 and 1.2, and readers of both exist: a
+    word that is anything but text to one of them is not the same as the word in quotes.
+    """
     import yaml
 
-    documents = []
-    for loader in (yaml.CBaseLoader, yaml.CSafeLoader):  # the first leaves bare words as they are
-        try:
-            documents.append([_yaml_node(node, {}) for node in yaml.compose_all(text, Loader=loader)])
-        except yaml.YAMLError as error:
-            raise ValueError(str(error)) from error
-    return documents
-
-
-def _yaml_node(node: Any, seen: dict[int, int]) -> Any:
-    """Tag and content of a node; one that stands twice, by its number."""
-    import yaml
-
-    from frostline.runner.yaml_places import kind_of_word
-
-    if id(node) in seen:
-        return seen[id(node)]
-    if isinstance(node, yaml.ScalarNode):
-        return [node.tag, "str" if node.style else kind_of_word(node.value), node.value]
-    seen[id(node)] = len(seen)
-    if isinstance(node, yaml.MappingNode):
-        return [node.tag, [[_yaml_node(key, seen), _yaml_node(value, seen)] for key, value in node.value]]
-    return [node.tag, [_yaml_node(item, seen) for item in node.value]]
+    events: list[list[Any]] = []
+    anchors: dict[str, int] = {}
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            row: list[Any] = [type(event).__name__, getattr(event, "tag", None), getattr(event, "version", None)]
+            anchor = getattr(event, "anchor", None)
+            if isinstance(event, yaml.AliasEvent):
+                row.append(anchors.get(str(anchor)))
+            elif anchor is not None:
+                anchors[anchor] = len(events)
+                row.append("&")
+            if isinstance(event, yaml.ScalarEvent):
+                is_bare = not event.style and not _SURELY_TEXT.fullmatch(event.value)
+                row += ["bare" if is_bare else "text", event.value]
+            events.append(row)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    return events
