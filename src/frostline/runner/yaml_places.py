@@ -55,14 +55,6 @@ for _pattern, _first, _convert in _KINDS.values():
         _BY_FIRST.setdefault(_character, []).append((re.compile(_pattern), _convert))
 
 
-def kind_of_word(word: str) -> str:
-    """What a bare word means in YAML 1.2: "bool", "int", "float", "null" or "str"."""
-    for kind, (pattern, first, _) in _KINDS.items():
-        if word[:1] in first and re.fullmatch(pattern, word):
-            return kind
-    return "str" if word else "null"
-
-
 class Map(dict[str, Any]):
     """A mapping that knows where it, its keys and its values stand."""
 
