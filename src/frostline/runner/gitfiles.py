@@ -43,17 +43,20 @@ def tracked(root: Path, paths: Iterable[PurePosixPath]) -> frozenset[PurePosixPa
     return frozenset(path for path in wanted for file in listed if path == file or path in file.parents)
 
 
-def ignore(root: Path, paths: Iterable[PurePosixPath]) -> None:
-    """Give each path that git does not ignore yet a line in the .gitignore of its own folder."""
+def unignored(root: Path, paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
+    """Those of `paths` that git would show as new files."""
     wanted = [str(path) for path in paths]
     if not wanted or not in_repository(root):
-        return
+        return []
     ignored = set(_git(root, "check-ignore", "-z", "--stdin", given="\0".join(wanted)).split("\0"))
-    for path in wanted:
-        if path in ignored:
-            continue
-        file = root / PurePosixPath(path).parent / ".gitignore"
+    return [PurePosixPath(path) for path in wanted if path not in ignored]
+
+
+def ignore(root: Path, paths: Iterable[PurePosixPath]) -> None:
+    """Give each path a line in the .gitignore of its own folder, where there is such a folder."""
+    for path in paths:
+        file = root / path.parent / ".gitignore"
         old = file.read_text(encoding="utf-8") if file.is_file() else ""
-        line = "/" + PurePosixPath(path).name
+        line = "/" + path.name
         if line not in old.splitlines() and file.parent.is_dir():
             write_text_atomic(file, old + ("" if not old or old.endswith("\n") else "\n") + line + "\n")

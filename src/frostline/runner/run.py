@@ -71,6 +71,7 @@ class Runner:
         self.clearing = session.clearing(say)
         self.commit = gitfiles.current_commit(session.root)
         self.machine = machine()
+        self.to_ignore: set[PurePosixPath] = set()
 
     def prepare(self, names: list[str]) -> None:
         """Note in local state that a report is due, and which steps can't be DVC's as git tracks their outputs."""
@@ -83,6 +84,8 @@ class Runner:
         ledger.state["report_due"] = True
         ledger.write_state()
         ledger.managed = self.session.expressible - now
+        managed = [path for path, name in paths.items() if name in ledger.managed]
+        self.to_ignore = set(gitfiles.unignored(self.session.root, managed))
 
     def begin(self, name: str) -> Work | Decision:
         """Start a step; or, where it need not run after all, restore or skip it, and give that decision."""
@@ -119,6 +122,7 @@ class Runner:
         assert decision.body is not None
         self.restorer.bring(step, decision.body, self.clearing.spare)
         self.clearing.release(step.all_outputs)
+        self._ignore(step)
         self._record(step, decision.body)
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack) -> Work:
@@ -127,6 +131,7 @@ class Runner:
             raise missing_dep(self.session, step, missing[0])
         deps = {path: self.session.digest(path) for path in step.deps}
         self._clear_outputs(step)
+        self._ignore(step)
         self._note_begin(step)
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         return Work(
@@ -138,6 +143,11 @@ class Runner:
             tries_left=step.retries,
             started=started,
         )
+
+    def _ignore(self, step: Step) -> None:
+        """Hide outputs from git before anybody reads their folder: the .gitignore is a file of it."""
+        gitfiles.ignore(self.session.root, self.to_ignore.intersection(step.outputs))
+        self.to_ignore.difference_update(step.outputs)
 
     def _job(self, step: Step) -> Job:
         return job_of(step, self.places, self.session.environ)
@@ -272,7 +282,8 @@ class Runner:
         if changed:
             managed = [step for step in self.session.project.steps if step.name in self.session.ledger.managed]
             recorded = [step for step in managed if self.session.ledger.record(step.name) is not None]
-            gitfiles.ignore(self.session.root, [path for step in recorded for path in step.outputs])
+            paths = [path for step in recorded for path in step.outputs]
+            gitfiles.ignore(self.session.root, gitfiles.unignored(self.session.root, paths))
 
     def _write_record(self, work: Work, status: str) -> None:
         outcome = work.running.outcome

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import ProjectFileError
+from frostline.runner.absent import Absent
 from frostline.runner.context import Contexts
 from frostline.runner.expand import Project, expand
 from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
@@ -19,7 +20,7 @@ from frostline.runner.hashing import Digest, Hasher
 from frostline.runner.ledger import Body, Ledger, Record, command_of
 from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
 from frostline.runner.places import Places
-from frostline.runner.plan import Decision, Facts, make_plan
+from frostline.runner.plan import Decision, Facts, decide, make_plan
 from frostline.runner.spec import Step
 
 if TYPE_CHECKING:
@@ -118,8 +119,13 @@ class Session:
 
         return Clearing(self.places, self.ledger, self.hasher, self.restorer.store, say)
 
+    @cached_property
+    def absent(self) -> Absent:
+        """What counts as there though it is not on disk."""
+        return Absent(self.project, self.ledger, self.hasher, lambda: self.restorer.store, self.contexts.of)
+
     def digest(self, path: PurePosixPath) -> Digest | None:
-        """Today's digest of a path."""
+        """Today's digest of what lies at a path."""
         return self.hasher.digest(str(path))
 
     def select(self, names: Iterable[str], *, only: bool = False) -> Selection:
@@ -129,22 +135,27 @@ class Session:
     def facts(self) -> Facts:
         """What decisions are made from."""
 
-        def digest(path: PurePosixPath) -> str | None:
-            found = self.digest(path)
-            return None if found is None else found.md5
-
         def restorable(step: Step, deps: Mapping[str, str], trusted: Record | None) -> Body | None:
             if step.name not in self.ledger.managed or not self.places.dvc.is_dir():
                 return None
-            found: Body | None = self.restorer.find(step, deps, trusted, self.contexts.of(step))
+            context = self.contexts.of(step)
+            found: Body | None = self.restorer.find(step, deps, trusted, context, whole=step.name in self.absent.wanted)
             return found
 
-        return Facts(record=self.ledger.record, digest=digest, context=self.contexts.of, restorable=restorable)
+        return Facts(
+            record=self.ledger.record, digest=self.absent.digest, context=self.contexts.of, restorable=restorable
+        )
 
     def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
-        """A decision for each selected step."""
+        """A decision for each selected step. Asking for nothing but the assets means: on disk."""
         forced = selection.named if force else frozenset()
-        return make_plan(self.graph, selection.order, self.facts(), forced=forced)
+        only_assets = all(self.graph.steps[name].declared is not None for name in selection.named)
+        return self.absent.settle(
+            lambda: make_plan(self.graph, selection.order, self.facts(), forced=forced),
+            lambda step: decide(self.graph, step, self.facts(), {}, force=step.name in forced),
+            self.graph,
+            asked_for=selection.named if only_assets else (),
+        )
 
 
 def expressible(graph: Graph) -> frozenset[str]:
