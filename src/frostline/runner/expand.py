@@ -10,7 +10,7 @@ import fnmatch
 import posixpath
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -45,6 +45,7 @@ class Project:
     steps: tuple[Step, ...]  # in the file's order; `fetch` first
     assets: tuple[Asset, ...]  # of this profile, extra and private ones too
     overrides: Mapping[str, Any]
+    remotes: Mapping[str, str] = field(default_factory=dict)  # name -> address; env references stay symbolic
 
     @property
     def is_default_profile(self) -> bool:
@@ -80,6 +81,7 @@ def expand(
     chosen_commands = [command for command in spec.commands if not command.profiles or chosen in command.profiles]
     steps = [step for command in chosen_commands for step in expander.command(command)]
     assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
+    remotes = {name: expander.scope().text(text, text.place) for name, text in spec.remotes.items()}
     expander.check_profile_names()
     fetch = _fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
     if fetch is not None and all(step.name != FETCH for step in steps):
@@ -87,7 +89,14 @@ def expand(
     expander.check_names(steps)
     expander.faults.raise_any()
     steps = _with_patterns_filled(steps)
-    return Project(spec=spec, profile=chosen, steps=tuple(steps), assets=assets, overrides=dict(overrides or {}))
+    return Project(
+        spec=spec,
+        profile=chosen,
+        steps=tuple(steps),
+        assets=assets,
+        overrides=dict(overrides or {}),
+        remotes=remotes,
+    )
 
 
 def _fetch_step(assets: tuple[Asset, ...], profile: str, overrides: Mapping[str, Any], used: set[str]) -> Step | None:

@@ -25,6 +25,8 @@ VERBS = {
     "history": "the runs of steps: when, how long, how they ended",
     "report": "make the report of the results",
     "checkout": "put the recorded outputs back in place",
+    "push": "send outputs and results to a remote",
+    "pull": "bring them from a remote",
     "clean": "remove outputs (the store keeps them)",
 }
 
