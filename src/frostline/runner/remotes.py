@@ -96,7 +96,7 @@ def _place(base: Path, address: str | None) -> str | None:
 
 def run_dvc(session: Session, words: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Call `dvc` in the project's folder; what it says is shown unless captured."""
-    command = [sys.executable, "-m", "dvc", *words]
+    command = [sys.executable, "-P", "-m", "dvc", *words]  # -P: the project may have a copy.py
     try:
         return subprocess.run(
             command, cwd=session.root, env=session.environ, capture_output=capture, text=True, check=False

@@ -202,6 +202,11 @@ def result_key(body: Body) -> str:
     return _body_digest({**body, "outs": [entry["path"] for entry in body.get("outs", ())]})
 
 
+def result_name(body: Body) -> tuple[str, str]:
+    """(key, name) of a body's entry in the run cache."""
+    return result_key(body), _body_digest(body)
+
+
 def _body_digest(body: Body) -> str:
     return sha256_bytes(json.dumps(_without_counts(body), sort_keys=True).encode())
 

@@ -27,6 +27,7 @@ VERBS = {
     "checkout": "put the recorded outputs back in place",
     "push": "send outputs and results to a remote",
     "pull": "bring them from a remote",
+    "gc": "remove from the store what no ledger refers to",
     "clean": "remove outputs (the store keeps them)",
 }
 
