@@ -77,6 +77,12 @@ def text_at(root: Path, revision: str, path: PurePosixPath) -> str | None:
     return done.stdout if done is not None and done.returncode == 0 else None
 
 
+def own_files(root: Path) -> list[str] | None:
+    """The files below `root` that git tracks, or would show as new; None where git has nothing to say of `root`."""
+    names = _git(root, "ls-files", "-z", "-co", "--exclude-standard").split("\0") if in_repository(root) else []
+    return list(dict.fromkeys(filter(None, names))) or None
+
+
 def tracked(root: Path, paths: Iterable[PurePosixPath]) -> frozenset[PurePosixPath]:
     """Those of `paths` that git tracks, or that hold something git tracks."""
     wanted = list(paths)

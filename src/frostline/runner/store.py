@@ -253,6 +253,15 @@ def _absolute(path: str | None, base: Path) -> Path | None:
     return None if path is None else (base / Path(path).expanduser()).resolve()
 
 
+def copy_content(source: Path, target: Path, *, mode: int | None = None) -> None:
+    """Copy a file, sharing its blocks where the file system can; times and mode too, or the mode that is given."""
+    if not _reflink(source, target):
+        shutil.copyfile(source, target)
+    shutil.copystat(source, target)
+    if mode is not None:
+        target.chmod(mode)
+
+
 def replace_links(paths: Iterable[Path]) -> None:
     """Turn links into the store into files of their own, for a step that works in place."""
     for path in paths:
