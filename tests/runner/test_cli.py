@@ -45,7 +45,7 @@ def test_help_names_every_verb_and_each_verb_has_its_own(capsys: pytest.CaptureF
         (["-C"], "Write -C VALUE."),
         (
             ["-C", ".", "-q"],
-            "Name a verb: run, status, why, render, graph, assets, logs, history, report, checkout, clean.",
+            "Name a verb: " + ", ".join(VERBS) + ".",
         ),
         (["-C", ".", "rnu"], "Did you mean 'run'?"),
         (["status", "-C", "nowhere"], "-C takes the folder that has the project.yml, or one below it."),
