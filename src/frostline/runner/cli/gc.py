@@ -10,13 +10,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from frostline.console import out, say, set_quiet
+from frostline.console import out, say
 from frostline.errors import UsageError
 from frostline.runner import gitfiles
+from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
 from frostline.runner.locks import Locks
-from frostline.runner.parse import find_root
-from frostline.runner.places import Places
 from frostline.runner.store import Store
 from frostline.runner.sweep import Rubbish, in_use, remove, rubbish, size_text
 
@@ -32,18 +31,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry", action="store_true", help="only say what would be removed")
     parser.add_argument("-y", "--yes", "--force", "-f", action="store_true", help="do not ask")
-    parser.add_argument("-C", "--project", metavar="DIR", default=".", help="the project's folder (default: here)")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
+    add_project_options(parser, overrides=False)
 
 
 def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Look, ask, look again under the locks, remove."""
-    set_quiet(values.quiet)
-    if rest:
-        raise UsageError(f"Unknown argument '{rest[0]}'.", fix="See: project gc --help")
-    root = find_root(Path(values.project))
-    places = Places(root=root, profile="", is_default=True)
-    store = Store(root, lambda path: {})
+    session = open_session(values, rest)
+    if values.profile is not None:
+        raise UsageError(
+            "The store is of all profiles, and what any of them refers to is kept.", fix="Leave --profile out."
+        )
+    root, store = session.root, session.restorer.store
     roots = [root, *_sharers(root, store, values.projects)]
     found = rubbish(store, in_use(roots, store, _revisions(root, values)))
     if not found:
@@ -52,10 +50,10 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     out(_told(found, "would remove" if values.dry else "to remove"))
     if values.dry or not (values.yes or _agreed()):
         return
-    locks = Locks(places.tmp, say)
+    locks = Locks(session.places.tmp, say)
     with locks.paths("project gc", read=(), write=[root]), locks.ledger():
         found = _both(found, rubbish(store, in_use(roots, store, _revisions(root, values))))
-        remove(store, found, places.local / "results")
+        remove(store, found, session.places.local / "results")
     out(f"{size_text(found.n_bytes)} freed")
 
 

@@ -24,6 +24,7 @@ VERBS = {
     "logs": "what a step printed",
     "history": "the runs of steps: when, how long, how they ended",
     "report": "make the report of the results",
+    "diff": "steps and metrics against a git revision",
     "verify": "run steps again elsewhere, and compare the bytes",
     "checkout": "put the recorded outputs back in place",
     "push": "send outputs and results to a remote",
