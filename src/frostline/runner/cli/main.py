@@ -30,6 +30,8 @@ VERBS = {
     "push": "send outputs and results to a remote",
     "pull": "bring them from a remote",
     "gc": "remove from the store what no ledger refers to",
+    "init": "start a project in a folder",
+    "document": "describe the project in its README",
     "clean": "remove outputs (the store keeps them)",
 }
 
