@@ -73,7 +73,13 @@ class Comparison:
     revision: Revision
     steps: list[StepChange] = field(default_factory=list)
     metrics: list[MetricChange] = field(default_factory=list)  # equal ones too
-    not_at_hand: list[str] = field(default_factory=list)  # metrics files that neither git, disk nor store has
+    lost_there: list[str] = field(default_factory=list)  # metrics files of the revision that are not to be had
+    lost_here: list[str] = field(default_factory=list)  # the same of the workspace
+
+    @property
+    def not_at_hand(self) -> list[str]:
+        """Metrics files that can't be compared: neither git, disk nor store has one side."""
+        return sorted({*self.lost_there, *self.lost_here})
 
 
 def read_revision(session: Session, name: str) -> Revision:
@@ -189,8 +195,9 @@ def _compare_metrics(session: Session, revision: Revision, found: Comparison) ->
     for path in sorted({*revision.metrics, *_metrics_of(session.project)}, key=str):
         old = _old_content(session, revision, path)
         new = _new_content(session, now, path)
+        found.lost_there += [str(path)] if old is _LOST else []
+        found.lost_here += [str(path)] if new is _LOST else []
         if old is _LOST or new is _LOST:
-            found.not_at_hand.append(str(path))
             continue
         before, after = (_values(content) for content in (old, new))
         for key in dict.fromkeys([*after, *before]):

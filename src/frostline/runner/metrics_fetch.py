@@ -11,26 +11,30 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from frostline.files import remove_tree
 from frostline.runner import gitfiles
-from frostline.runner.differing import Revision
+from frostline.runner.differing import Comparison, Revision
 from frostline.runner.remotes import choose, run_dvc
 from frostline.runner.session import Session
 from frostline.runner.store import dvc_settings
 
 
-def fetch_metrics(session: Session, revision: Revision, paths: Iterable[str], remote: str | None) -> None:
-    """Bring files of the workspace's and the revision's ledger into the store, as far as the remote has them."""
-    wanted = list(paths)
+def fetch_metrics(session: Session, found: Comparison, remote: str | None) -> None:
+    """Bring the metrics files that are not at hand into the store, as far as the remote has them."""
     name = choose(session, remote)
-    run_dvc(session, ["fetch", "--quiet", "--remote", name, *wanted])
+    if found.lost_here:
+        run_dvc(session, ["fetch", "--quiet", "--remote", name, *found.lost_here])
+    if found.lost_there:
+        _fetch_there(session, found.revision, found.lost_there, name)
+
+
+def _fetch_there(session: Session, revision: Revision, wanted: list[str], remote: str) -> None:
     place = session.places.local / "scratch" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         _ledger_of(session, revision, place)
-        command = [sys.executable, "-P", "-m", "dvc", "fetch", "--quiet", "--remote", name, *wanted]
+        command = [sys.executable, "-P", "-m", "dvc", "fetch", "--quiet", "--remote", remote, *wanted]
         subprocess.run(command, cwd=place, env=session.environ, check=False)
     finally:
         remove_tree(place)

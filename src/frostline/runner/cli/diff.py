@@ -42,7 +42,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     if found.not_at_hand and values.fetch:
         from frostline.runner.metrics_fetch import fetch_metrics
 
-        fetch_metrics(session, revision, found.not_at_hand, values.remote)
+        fetch_metrics(session, found, values.remote)
         found = compare(session, revision)
     session.hasher.save()
     shown, n_left_out = _shown(found, everything=values.all_metrics)
