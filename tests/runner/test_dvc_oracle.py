@@ -253,7 +253,9 @@ SLOW = "import pathlib, time\npathlib.Path('../started').touch()\ntime.sleep(1.5
 
 
 def test_we_wait_for_the_paths_that_dvc_works_on(chain: Playground) -> None:
-    stage = "stages:\n  outer:\n    cmd: python slow.py\n    deps: [slow.py]\n    outs: [{other.txt: {persist: true}}]\n"
+    stage = (
+        "stages:\n  outer:\n    cmd: python slow.py\n    deps: [slow.py]\n    outs: [{other.txt: {persist: true}}]\n"
+    )
     chain.write({"dvc.yaml": stage, ".dvc/config": "[core]\n    no_scm = true\n"})
     chain.write({"slow.py": SLOW + "pathlib.Path('other.txt').write_text('by dvc\\n')\n"})
     running = spawn_dvc(chain, "repro")

@@ -120,12 +120,16 @@ def test_a_fresh_clone_after_a_pull_has_nothing_to_run_in_any_profile(playground
     playground.write({"project.yml": PROJECT, "source.txt": "one\n"})
     in_git(playground)
     playground.project("run", "all")
-    playground.project("run", "all", "--profile", "two")
     playground.project("push")
     commit(playground)
+    playground.write({"source.txt": "later\n"})
+    playground.project("run", "all")
+    playground.project("run", "all", "--profile", "two")
+    commit(playground)
+    playground.project("push", "--commits")
     clone = clone_of(playground)
 
-    said = clone.project("pull")
+    said = clone.project("pull", "--commits")
 
     assert said.endswith("4 steps checked out\n")
     for profile in ("one", "two"):
@@ -133,12 +137,10 @@ def test_a_fresh_clone_after_a_pull_has_nothing_to_run_in_any_profile(playground
         assert clone.project("run", "all", "--profile", profile) == "all 2 steps are up to date: nothing to run\n"
     assert clone.calls() == []
     assert git(clone, "status", "--short") == ""
-    clone.write({"source.txt": "new\n"})
-    clone.project("run", "all")
     clone.write({"source.txt": "one\n"})
-    clone.calls()
     clone.project("run", "all")
     assert clone.calls() == []
+    assert clone.read("used/one/folder/x.txt") == "one\n"
 
 
 @needs_dvc

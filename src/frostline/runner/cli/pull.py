@@ -15,7 +15,7 @@ from frostline.console import out, say
 from frostline.runner.checkout import CheckedOut, check_out, profiles_on_record
 from frostline.runner.cli.checkout import tell_missing
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.cli.push import add_transfer_options, job_words, take_remote, targets_of
+from frostline.runner.cli.push import add_transfer_options, dvc_words, take_remote, targets_of
 from frostline.runner.cli.tables import count
 from frostline.runner.dvcfile import foreign_stages
 from frostline.runner.remotes import choose, run_dvc, transfer
@@ -35,7 +35,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     names = take_remote(session, values)
     targets = targets_of(session, names, whole_profile=values.profile is not None)
     remote = choose(session, values.remote)
-    transfer(session, ["fetch", *job_words(values), *targets], remote)
+    transfer(session, ["fetch", *dvc_words(values), *targets], remote)
     if values.no_checkout:
         return
     total = CheckedOut()

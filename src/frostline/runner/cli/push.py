@@ -29,6 +29,9 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-r", "--remote", metavar="R", help="which remote (default: DVC's default one, or 'default')")
     parser.add_argument("-j", "--jobs", metavar="N", help="transfers at once")
+    parser.add_argument("-a", "--branches", action="store_true", help="what the ledgers of all branches refer to, too")
+    parser.add_argument("-T", "--tags", action="store_true", help="what the ledgers of all tags refer to, too")
+    parser.add_argument("-A", "--commits", action="store_true", help="what the ledgers of all commits refer to, too")
 
 
 def run(values: argparse.Namespace, rest: list[str]) -> None:
@@ -41,16 +44,17 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     n_kept = sum(bool(session.graph.steps[name].outputs) for name in unmanaged)
     if n_kept:
         say(f"outputs of {count(n_kept, 'step')} stay here: made in place, or always anew, or tracked by git")
-    transfer(session, ["push", *job_words(values), *targets], remote)
+    transfer(session, ["push", *dvc_words(values), *targets], remote)
 
 
-def job_words(values: argparse.Namespace) -> list[str]:
-    """`-j` as DVC takes it. Raises UsageError."""
+def dvc_words(values: argparse.Namespace) -> list[str]:
+    """`-j` and what of git counts, as DVC takes them. Raises UsageError."""
+    words = [f"--all-{kind}" for kind in ("branches", "tags", "commits") if getattr(values, kind)]
     if values.jobs is None:
-        return []
+        return words
     if not values.jobs.isdecimal() or int(values.jobs) < 1:
         raise UsageError(f"'{values.jobs}' is no whole number above 0.", fix="Write -j 4.")
-    return ["--jobs", values.jobs]
+    return [*words, "--jobs", values.jobs]
 
 
 def take_remote(session: Session, values: argparse.Namespace) -> list[str]:
