@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -314,3 +315,40 @@ def test_nothing_is_hashed_or_stored_under_dvcs_lock(chain: Playground, monkeypa
     chain.project("run", "all")
 
     assert chain.read("out/third.txt") == "new\ntwo\n"
+
+
+APART = """
+assets: [{dest: asset.txt, url: there.txt, sha256: SUM}]
+commands:
+  - name: convert
+    script: ["python copy.py asset.txt made.txt", "python copy.py copy.py timing.txt"]
+    deps: [copy.py, asset.txt]
+    outputs: [made.txt]
+    outputs_no_cache: [timing.txt]
+  - name: use
+    script: ["python copy.py copy.py used.txt"]
+    deps: [copy.py]
+    outputs: [used.txt]
+    env: [SOME_SETTING]
+workflows: {all: [fetch, convert, use]}
+profiles: {only: {}}
+"""
+
+
+def test_where_the_two_differ_each_says_what_the_table_says(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = APART.replace("SUM", hashlib.sha256(b"x").hexdigest())
+    playground.write({"project.yml": text, "there.txt": "x"})
+    playground.project("run", "all")
+    for name in ("asset.txt", "timing.txt"):
+        md5 = hashlib.md5((playground.root / name).read_bytes()).hexdigest()
+        (playground.root / name).unlink()
+        (playground.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    monkeypatch.setenv("SOME_SETTING", "other")
+
+    theirs = json.loads(dvc(playground, "status", "--json"))
+
+    assert playground.actions() == {"fetch": "skip", "convert": "skip", "use": "run"}
+    assert theirs.keys() == {"fetch", "convert"}
+    assert {"changed outs": {"timing.txt": "deleted"}} in theirs["convert"]
