@@ -326,7 +326,7 @@ commands:
     outputs: [made.txt]
     outputs_no_cache: [timing.txt]
   - name: use
-    script: ["python copy.py copy.py used.txt"]
+    script: ["python copy.py copy.py copy.py used.txt"]
     deps: [copy.py]
     outputs: [used.txt]
     env: [SOME_SETTING]
