@@ -321,7 +321,7 @@ APART = """
 assets: [{dest: asset.txt, url: there.txt, sha256: SUM}]
 commands:
   - name: convert
-    script: ["python copy.py asset.txt made.txt", "python copy.py copy.py timing.txt"]
+    script: ["python copy.py asset.txt asset.txt made.txt", "python copy.py copy.py timing.txt"]
     deps: [copy.py, asset.txt]
     outputs: [made.txt]
     outputs_no_cache: [timing.txt]
