@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -202,3 +206,149 @@ def test_called_by_dvc_we_neither_lock_nor_write_the_ledger(chain: Playground) -
     assert chain.calls() == ["first.txt"]
     assert "first:" not in chain.read("dvc.lock") + chain.read("dvc.yaml")
     assert dvc(chain, "status") == CLEAN
+
+
+def test_what_people_do_with_dvc_beside_a_run_works(rich: Playground) -> None:
+    for words in (["config", "user.email", "a@b"], ["config", "user.name", "a"]):
+        subprocess.run(["git", *words], cwd=rich.root, check=True)
+    rich.project("run", "all")
+    subprocess.run(["git", "add", "-A"], cwd=rich.root, check=True)
+    subprocess.run(["git", "commit", "-qm", "first"], cwd=rich.root, check=True)
+    rich.write({"score.py": SCORE.replace("0.5", "0.75")})
+    rich.project("run", "all")
+
+    (row,) = json.loads(dvc(rich, "metrics", "diff", "--json")).values()
+    assert row["score"] == {"old": 0.5, "new": 0.75, "diff": 0.25}
+    table = json.loads(dvc(rich, "exp", "show", "--json"))
+    assert table[0]["data"]["metrics"]["score/small/metrics.json"]["data"]["score"] == 0.75
+    assert "points.csv" in dvc(rich, "plots", "show", "--json")
+    dvc(rich, "remote", "add", "-q", "-d", "store", str(rich.root.parent / "remote"))
+    dvc(rich, "push", "-q", "--run-cache")
+    assert "Cache and remote 'store' are in sync" in dvc(rich, "status", "-c")
+
+
+def test_a_forced_repro_leaves_nothing_to_do_for_us(rich: Playground) -> None:
+    rich.project("run", "all")
+
+    dvc(rich, "repro", "-f", "-s", "score", "odd", "-q")
+
+    assert {step for step, action in rich.actions().items() if action != "skip"} == {"always"}
+    assert rich.project("run", "odd", "score") == "all 4 steps are up to date: nothing to run\n"
+
+
+def spawn_dvc(ground: Playground, *words: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(ground.root.parent / "site")}
+    return subprocess.Popen(
+        [DVC, *words], cwd=ground.root, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert path.exists()
+
+
+SLOW = "import pathlib, time\npathlib.Path('../started').touch()\ntime.sleep(1.5)\n"
+
+
+def test_we_wait_for_the_paths_that_dvc_works_on(chain: Playground) -> None:
+    stage = (
+        "stages:\n  outer:\n    cmd: python slow.py\n    deps: [slow.py]\n    outs: [{other.txt: {persist: true}}]\n"
+    )
+    chain.write({"dvc.yaml": stage, ".dvc/config": "[core]\n    no_scm = true\n"})
+    chain.write({"slow.py": SLOW + "pathlib.Path('other.txt').write_text('by dvc\\n')\n"})
+    running = spawn_dvc(chain, "repro")
+    wait_for(chain.root.parent / "started")
+    command = [sys.executable, "-P", "-m", "frostline.runner.cli.main", "run", "all"]
+
+    done = subprocess.run(command, cwd=chain.root, capture_output=True, text=True, timeout=60)
+
+    assert running.wait(timeout=60) == 0
+    assert done.returncode == 0, done.stderr
+    assert f"waiting for {chain.root}/other.txt, which process {running.pid} (" in done.stderr
+    assert chain.read("out/third.txt") == "one\nby dvc\n"
+    assert {"outer", "third"} <= set(chain.read("dvc.lock").replace(":", " ").split())
+
+
+def test_dvc_reads_while_our_step_works_and_refuses_its_paths(chain: Playground) -> None:
+    chain.project("run", "all")
+    text = chain.read("project.yml").replace("python copy.py source.txt first.txt", "python slow.py")
+    chain.write(
+        {"project.yml": text, "slow.py": SLOW.replace("1.5", "6") + "open('first.txt', 'w').write('slow\\n')\n"}
+    )
+    command = [sys.executable, "-P", "-m", "frostline.runner.cli.main", "run", "first"]
+    ours = subprocess.Popen(command, cwd=chain.root, stderr=subprocess.PIPE, text=True)
+    wait_for(chain.root.parent / "started")
+
+    with (chain.root / ".dvc/tmp/lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody holds it while a step works
+    busy = dvc(chain, "repro", "-f", "-s", "first", check=False)
+
+    assert ours.poll() is None and "is busy, it is being" in busy
+    ours.communicate(timeout=60)
+    assert ours.returncode == 0
+    assert chain.read("first.txt") == "slow\n"
+    assert json.loads((chain.root / ".dvc/tmp/rwlock").read_text()) == {}
+    assert chain.actions()["first"] == "skip"
+
+
+def test_nothing_is_hashed_or_stored_under_dvcs_lock(chain: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    from frostline.runner import hashing
+    from frostline.runner.store import Store
+
+    def free() -> None:
+        lock = chain.root / ".dvc/tmp/lock"
+        if lock.exists():
+            with lock.open("a") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def watched(function: object) -> object:
+        return lambda *arguments, **options: (free(), function(*arguments, **options))[1]  # type: ignore[operator]
+
+    monkeypatch.setattr(hashing, "md5_file", watched(hashing.md5_file))
+    monkeypatch.setattr(Store, "keep", watched(Store.keep))
+
+    chain.project("run", "all")
+    chain.write({"source.txt": "new\n"})
+    chain.project("run", "all")
+
+    assert chain.read("out/third.txt") == "new\ntwo\n"
+
+
+APART = """
+assets: [{dest: asset.txt, url: there.txt, sha256: SUM}]
+commands:
+  - name: convert
+    script: ["python copy.py asset.txt asset.txt made.txt", "python copy.py copy.py timing.txt"]
+    deps: [copy.py, asset.txt]
+    outputs: [made.txt]
+    outputs_no_cache: [timing.txt]
+  - name: use
+    script: ["python copy.py copy.py copy.py used.txt"]
+    deps: [copy.py]
+    outputs: [used.txt]
+    env: [SOME_SETTING]
+workflows: {all: [fetch, convert, use]}
+profiles: {only: {}}
+"""
+
+
+def test_where_the_two_differ_each_says_what_the_table_says(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = APART.replace("SUM", hashlib.sha256(b"x").hexdigest())
+    playground.write({"project.yml": text, "there.txt": "x"})
+    playground.project("run", "all")
+    for name in ("asset.txt", "timing.txt"):
+        md5 = hashlib.md5((playground.root / name).read_bytes()).hexdigest()
+        (playground.root / name).unlink()
+        (playground.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    monkeypatch.setenv("SOME_SETTING", "other")
+
+    theirs = json.loads(dvc(playground, "status", "--json"))
+
+    assert playground.actions() == {"fetch": "skip", "convert": "skip", "use": "run"}
+    assert theirs.keys() == {"fetch", "convert"}
+    assert {"changed outs": {"timing.txt": "deleted"}} in theirs["convert"]

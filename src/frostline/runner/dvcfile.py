@@ -157,6 +157,15 @@ def _top_level(stage: Stage, key: str) -> list[str]:
     return [str(PurePosixPath(wdir) / path) if wdir else path for path in paths]
 
 
+def foreign_stages(path: Path) -> list[str]:
+    """The stages of a dvc.yaml that are not ours; none where it can't be read."""
+    try:
+        stages = _parse(_read(path), path).get("stages")
+    except StoreError:
+        return []
+    return [name for name, stage in stages.items() if not _is_ours(stage)] if isinstance(stages, dict) else []
+
+
 def _is_ours(stage: Any) -> bool:
     return isinstance(stage, dict) and isinstance((stage.get("meta") or {}).get("frostline"), dict)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -50,6 +50,7 @@ class Project:
     directories: tuple[PurePosixPath, ...] = ()
     title: str = ""
     description: str = ""
+    remotes: Mapping[str, str] = field(default_factory=dict)  # name -> address; env references stay symbolic
 
     @property
     def is_default_profile(self) -> bool:
@@ -81,6 +82,7 @@ def expand(
     chosen_commands = [command for command in spec.commands if not command.profiles or chosen in command.profiles]
     steps = [step for command in chosen_commands for step in expander.command(command)]
     assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
+    remotes = {name: expander.scope().text(text, text.place) for name, text in spec.remotes.items()}
     expander.check_profile_names()
     fetch = fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
     if fetch is not None and FETCH not in {*spec.workflows, *(step.name for step in steps)}:
@@ -99,6 +101,7 @@ def expand(
         directories=directories,
         title=expander.prose(spec.title),
         description=expander.prose(spec.description),
+        remotes=remotes,
     )
 
 

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from frostline.files import remove_tree
+from frostline.runner.absent import dispensable
+from frostline.runner.gitfiles import tracked
 from frostline.runner.hashing import Hasher, replace_quickly
 from frostline.runner.ledger import Body, Record, command_of
 from frostline.runner.places import Places
@@ -22,25 +25,33 @@ class Restorer:
     """The store of a project, seen as results of steps."""
 
     def __init__(self, root: Path, places: Places, hasher: Hasher) -> None:
+        self.root = root
         self.places = places
         self.hasher = hasher
         self.store = Store(root, hasher.files_of)
 
     def find(
-        self, step: Step, deps: Mapping[str, str], trusted: Record | None, context: Mapping[str, str]
+        self,
+        step: Step,
+        deps: Mapping[str, str],
+        trusted: Record | None,
+        context: Mapping[str, str],
+        *,
+        whole: bool = False,
     ) -> Body | None:
         """A stored result for a step whose deps have these digests, as an entry of dvc.lock.
 
         Args:
             trusted: the record, when everything but the outputs is as it says.
+            whole: a result counts only with all its outputs; else those that can be done without may lack.
         """
-        if trusted is not None and self._fits(step, trusted.body) and self.store.holds(trusted.body):
+        if trusted is not None and self._fits(step, trusted.body) and self.has_all(step, trusted.body, whole=whole):
             return trusted.body
         if not deps or len(deps) < len(step.deps):
             return None
         key = result_key(self._question(step, deps))
         for name, body in self.store.results(key):
-            if self._made_in(key, name, context) and self._fits(step, body) and self.store.holds(body):
+            if self._made_in(key, name, context) and self._fits(step, body) and self.has_all(step, body, whole=whole):
                 return self._dressed(body)
         return None
 
@@ -58,6 +69,31 @@ class Restorer:
     def _fits(self, step: Step, body: Body) -> bool:
         return {entry["path"] for entry in body.get("outs", ())} >= {str(path) for path in step.all_outputs}
 
+    def has_all(self, step: Step, body: Body, *, whole: bool = False) -> bool:
+        """Whether a result can be had: from the store, or because what the store has no copy of is in place."""
+        return not any(self.lacks(step, entry, whole=whole) for entry in body.get("outs", ()))
+
+    def lacks(self, step: Step, entry: Mapping[str, Any], *, whole: bool = False) -> bool:
+        """Whether an output is neither in the store, nor in place, nor one that can be done without."""
+        path = PurePosixPath(entry["path"])
+        if "md5" not in entry:
+            return True
+        if self.store.has(str(entry["md5"])):
+            return False
+        if path not in step.outputs_no_cache:
+            return True
+        return not self._is_in_place(entry) and (whole or not self._can_go(step, path))
+
+    def _is_in_place(self, entry: Mapping[str, Any]) -> bool:
+        seen = self.hasher.digest(entry["path"])
+        return seen is not None and seen.md5 == entry["md5"]
+
+    def _can_go(self, step: Step, path: PurePosixPath) -> bool:
+        """Whether an output can be done without; one of another result is taken away, unless git has it."""
+        if path not in dispensable(step):
+            return False
+        return self.hasher.digest(str(path)) is None or not tracked(self.root, [path])
+
     def _dressed(self, body: Body) -> Body:
         return {key: body[key] for key in ("cmd", "deps", "params", "outs") if key in body}
 
@@ -71,11 +107,15 @@ class Restorer:
         for entry in body.get("outs", ()):
             if entry["path"] not in wanted:
                 continue
-            seen = self.hasher.digest(entry["path"])
-            if seen is None or seen.md5 != entry["md5"]:
-                spare(PurePosixPath(entry["path"]))
+            if self._is_in_place(entry):
+                continue
+            path = PurePosixPath(entry["path"])
+            spare(path)
+            if path in dispensable(step) and not self.store.has(str(entry["md5"])):
+                remove_tree(self.root / path)  # it belongs to another result
+            else:
                 self.store.place(str(entry["md5"]), entry["path"], is_exec=bool(entry.get("isexec")))
-                self.hasher.forget(entry["path"])
+            self.hasher.forget(entry["path"])
 
     def keep(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
         """Store a fresh result: contents first, then the run cache's entry and its context."""

@@ -72,6 +72,7 @@ class Runner:
         self.locks = Locks(self.places.tmp, say, idle=session.under_dvc)
         self.restorer: Restorer = session.restorer
         self.clearing = session.clearing(say)
+        self.to_ignore: set[PurePosixPath] = set()
         self.same = {**git_state(session.root, self._is_made), **machine()}  # in every record of this run
 
     def _is_made(self, path: PurePosixPath) -> bool:
@@ -92,6 +93,8 @@ class Runner:
         ledger.state["report_due"] = True
         ledger.write_state()
         ledger.managed = self.session.expressible - now
+        managed = [path for path, name in paths.items() if name in ledger.managed]
+        self.to_ignore = set(gitfiles.unignored(self.session.root, managed))
 
     def begin(self, name: str, *, gpus: tuple[str, ...] | None = None, patient: bool = True) -> Work | Decision:
         """Start a step; or, where it need not run after all, restore or skip it, and give that decision.
@@ -135,6 +138,7 @@ class Runner:
         assert decision.body is not None
         self.restorer.bring(step, decision.body, self.clearing.spare)
         self.clearing.release(step.all_outputs)
+        self._ignore(step)
         self._record(step, with_deps_of_today(self.session, step, decision.body))
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack, gpus: tuple[str, ...] | None) -> Work:
@@ -145,6 +149,7 @@ class Runner:
             raise missing_dep(self.session, step, missing[0])
         deps = {path: self.session.digest(path) for path in step.deps}
         self._clear_outputs(step)
+        self._ignore(step)
         self._note_begin(step)
         forget_old_logs(self.places.logs(step.name))
         return Work(
@@ -157,6 +162,11 @@ class Runner:
             started=_now(),
             gpus=gpus,
         )
+
+    def _ignore(self, step: Step) -> None:
+        """Hide outputs from git before anybody reads their folder: the .gitignore is a file of it."""
+        gitfiles.ignore(self.session.root, self.to_ignore.intersection(step.outputs))
+        self.to_ignore.difference_update(step.outputs)
 
     def _job(self, step: Step, gpus: tuple[str, ...] | None) -> Job:
         return job_of(step, self.places, self.session.environ, gpus=gpus)
@@ -309,7 +319,8 @@ class Runner:
         if changed:
             managed = [step for step in self.session.project.steps if step.name in self.session.ledger.managed]
             recorded = [step for step in managed if self.session.ledger.record(step.name) is not None]
-            gitfiles.ignore(self.session.root, [path for step in recorded for path in step.outputs])
+            paths = [path for step in recorded for path in step.outputs]
+            gitfiles.ignore(self.session.root, gitfiles.unignored(self.session.root, paths))
 
     def _write_record(self, work: Work, status: str) -> None:
         step, outcome = work.step, work.running.outcome

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import ProjectFileError
+from frostline.runner.absent import Absent
 from frostline.runner.closure import follow_imports
 from frostline.runner.context import Contexts
 from frostline.runner.expand import Project, expand
@@ -21,7 +22,7 @@ from frostline.runner.hashing import Digest, Hasher
 from frostline.runner.ledger import Body, Ledger, Record, body_of, command_of
 from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
 from frostline.runner.places import Places
-from frostline.runner.plan import Decision, Facts, make_plan
+from frostline.runner.plan import Decision, Facts, decide, make_plan
 from frostline.runner.sources import Sources
 from frostline.runner.spec import Step
 
@@ -162,8 +163,13 @@ class Session:
 
         return Clearing(self.places, self.ledger, self.hasher, self.restorer.store, say)
 
+    @cached_property
+    def absent(self) -> Absent:
+        """What counts as there though it is not on disk."""
+        return Absent(self.project, self.ledger, self.hasher, lambda: self.restorer.store, self.contexts.of)
+
     def digest(self, path: PurePosixPath) -> Digest | None:
-        """Today's digest of a path."""
+        """Today's digest of what lies at a path."""
         return self.hasher.digest(str(path))
 
     def select(self, names: Iterable[str], *, only: bool = False) -> Selection:
@@ -173,14 +179,11 @@ class Session:
     def facts(self) -> Facts:
         """What decisions are made from."""
 
-        def digest(path: PurePosixPath) -> str | None:
-            found = self.digest(path)
-            return None if found is None else found.md5
-
         def restorable(step: Step, deps: Mapping[str, str], trusted: Record | None) -> Body | None:
             if step.name not in self.ledger.managed or not self.places.dvc.is_dir():
                 return None
-            found: Body | None = self.restorer.find(step, deps, trusted, self.contexts.of(step))
+            context = self.contexts.of(step)
+            found: Body | None = self.restorer.find(step, deps, trusted, context, whole=step.name in self.absent.wanted)
             return found
 
         meanings: dict[str, dict[str, str]] = {}
@@ -198,7 +201,7 @@ class Session:
 
         return Facts(
             record=self.record,
-            digest=digest,
+            digest=self.absent.digest,
             context=self.contexts.of,
             restorable=restorable,
             equivalent=equivalent,
@@ -227,10 +230,16 @@ class Session:
         self.hasher.look_ahead(map(str, paths))
 
     def plan(self, selection: Selection, *, force: bool = False) -> list[Decision]:
-        """A decision for each selected step."""
+        """A decision for each selected step. Asking for nothing but the assets means: on disk."""
         self._look_ahead(selection.order)
         forced = selection.named if force else frozenset()
-        return make_plan(self.graph, selection.order, self.facts(), forced=forced)
+        only_assets = all(self.graph.steps[name].declared is not None for name in selection.named)
+        return self.absent.settle(
+            lambda: make_plan(self.graph, selection.order, self.facts(), forced=forced),
+            lambda step: decide(self.graph, step, self.facts(), {}, force=step.name in forced),
+            self.graph,
+            asked_for=selection.named if only_assets else (),
+        )
 
 
 def expressible(graph: Graph) -> frozenset[str]:

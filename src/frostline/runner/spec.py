@@ -149,7 +149,7 @@ class Spec:
     env: Mapping[str, str] = field(default_factory=dict)  # name in ${env.NAME} -> environment variable
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name -> vars; the first is the default
     directories: tuple[Text, ...] = ()
-    remotes: Mapping[str, str] = field(default_factory=dict)
+    remotes: Mapping[str, Text] = field(default_factory=dict)
     assets: tuple[AssetSpec, ...] = ()
     workflows: Mapping[str, tuple[Text, ...]] = field(default_factory=dict)
     commands: tuple[CommandSpec, ...] = ()

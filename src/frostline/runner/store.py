@@ -40,7 +40,7 @@ class Store:
     def __init__(self, root: Path, files_of: Callable[[str], dict[str, str]]) -> None:
         self.root = root
         self.files_of = files_of
-        settings = _cache_settings(root / ".dvc")
+        settings = dvc_settings(root / ".dvc").get("cache", {})
         self.base = _absolute(settings.get("dir"), root / ".dvc") or root / ".dvc" / "cache"
         wanted = [word.strip() for word in settings.get("type", "reflink,copy").split(",")]
         self.links = [word for word in wanted if word in LINKS] or ["copy"]
@@ -202,6 +202,11 @@ def result_key(body: Body) -> str:
     return _body_digest({**body, "outs": [entry["path"] for entry in body.get("outs", ())]})
 
 
+def result_name(body: Body) -> tuple[str, str]:
+    """(key, name) of a body's entry in the run cache."""
+    return result_key(body), _body_digest(body)
+
+
 def _body_digest(body: Body) -> str:
     return sha256_bytes(json.dumps(_without_counts(body), sort_keys=True).encode())
 
@@ -233,19 +238,28 @@ def _reflink(source: Path, target: Path) -> bool:
     return True
 
 
-def _cache_settings(dvc: Path) -> dict[str, str]:
-    """`[cache]` of DVC's project configuration, the local file winning."""
+def dvc_settings(dvc: Path) -> dict[str, dict[str, str]]:
+    """section -> settings of a project's DVC configuration, the local file winning. Raises StoreError."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     found: list[Path] = [file for file in (dvc / "config", dvc / "config.local") if file.is_file()]
     try:
         parser.read(found, encoding="utf-8")
     except configparser.Error as error:
         raise StoreError(f"DVC's configuration can't be read: {error}.", where=str(dvc / "config")) from error
-    return dict(parser["cache"]) if parser.has_section("cache") else {}
+    return {title: dict(parser[title]) for title in parser.sections()}
 
 
 def _absolute(path: str | None, base: Path) -> Path | None:
     return None if path is None else (base / Path(path).expanduser()).resolve()
+
+
+def copy_content(source: Path, target: Path, *, mode: int | None = None) -> None:
+    """Copy a file, sharing its blocks where the file system can; times and mode too, or the mode that is given."""
+    if not _reflink(source, target):
+        shutil.copyfile(source, target)
+    shutil.copystat(source, target)
+    if mode is not None:
+        target.chmod(mode)
 
 
 def replace_links(paths: Iterable[Path]) -> None:

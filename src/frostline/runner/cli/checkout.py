@@ -1,13 +1,17 @@
-"""Put the outputs that are on record back in place, from the store. What differs and no step made is moved aside."""
+"""Put the outputs that are on record back in place, from the store. What differs is overwritten.
+
+What no step made is moved aside first. `project run` does the same for what it needs, and runs what the store lacks.
+"""
 
 from __future__ import annotations
 
 import argparse
 
 from frostline.console import out, say
+from frostline.errors import StoreError
+from frostline.runner.checkout import CheckedOut, check_out
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
-from frostline.runner.locks import Locks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,30 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, rest: list[str]) -> None:
-    """Bring back each recorded result that the store holds."""
+    """Bring back each recorded output that the store holds."""
     session = open_session(values, rest)
     names = session.select(values.names, only=True).order if values.names else tuple(session.graph.steps)
-    clearing = session.clearing(say)
-    brought, lost = [], []
-    for name in names:
-        record = session.ledger.record(name) if name in session.ledger.managed else None
-        step = session.graph.steps[name]
-        if record is None or all(
-            (seen := session.digest(path)) is not None and seen.md5 == record.digests("outs").get(str(path))
-            for path in step.all_outputs
-        ):
-            continue
-        if not session.restorer.store.holds(record.body):
-            lost.append(name)
-            continue
-        paths = [session.root / path for path in step.all_outputs]
-        with Locks(session.places.tmp, say, idle=session.under_dvc).paths(
-            f"project checkout {name}", read=(), write=paths
-        ):
-            session.restorer.bring(step, record.body, clearing.spare)
-            clearing.release(step.all_outputs)
-        brought.append(name)
-    session.hasher.save()
-    for name in lost:
-        say(f"warning: the store no longer holds all outputs of '{name}'; the next run makes them anew")
-    out(f"{count(len(brought), 'step')} checked out")
+    result = check_out(session, names, say)
+    out(f"{count(len(result.brought), 'step')} checked out")
+    tell_missing(result, "The store", "Bring them from a remote: project pull. Or make them anew: project run.")
+
+
+def tell_missing(result: CheckedOut, place: str, fix: str) -> None:
+    """Say which assets come later. Raises StoreError when `place` does not have all outputs."""
+    if result.later:
+        say(f"{count(len(result.later), 'asset')} not here; `project run` fetches what a step needs")
+    if result.lost:
+        paths = [str(path) for missing in result.lost.values() for path in missing]
+        shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+        steps = count(len(result.lost), "step")
+        raise StoreError(f"{place} lacks {count(len(paths), 'output')} of {steps}: {shown}.", fix=fix)

@@ -8,9 +8,6 @@ from __future__ import annotations
 import argparse
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from frostline.console import out, say
 from frostline.errors import UsageError
@@ -153,6 +150,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     from frostline.runner.run import Options, Runner, missing_dep
     from frostline.runner.schedule import Schedule, asks_for_parallel
     from frostline.runner.setup import prepare
+    from frostline.runner.signals import ends_like_ctrl_c
 
     if values.executor != "local":
         raise UsageError("The executor 'ray' is not there yet.", fix="Leave --executor out.")
@@ -185,7 +183,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         runner, executor, session.graph, decisions, reporter, budget, parallel=parallel, n_jobs=values.jobs
     )
     try:
-        with _ends_like_ctrl_c(signal.SIGTERM, signal.SIGHUP), reporter:
+        with ends_like_ctrl_c(signal.SIGTERM, signal.SIGHUP), reporter:
             tally = schedule.run(keep_going=values.keep_going)
     finally:
         executor.close()
@@ -197,18 +195,3 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
         from frostline.runner.reporting import make_report_if_news
 
         make_report_if_news(session)
-
-
-@contextmanager
-def _ends_like_ctrl_c(*numbers: signal.Signals) -> Iterator[None]:
-    """For the block, take these signals as Ctrl-C is taken: running steps are ended before we go."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

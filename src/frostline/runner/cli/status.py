@@ -17,12 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="decisions as JSON")
     parser.add_argument("--check", action="store_true", help="exit with 1 when something would run")
     add_strict(parser)
+    parser.add_argument(
+        "--no-data", action="store_true", help="take what is absent as it is on record: needs the ledger, but no data"
+    )
     add_project_options(parser)
 
 
 def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Plan, and show the plan."""
     session = open_session(values, rest)
+    session.absent.everything = values.no_data
     decisions = session.plan(session.select(values.names))
     session.hasher.save()
     out(decisions_json(decisions)) if values.json else print_decisions(decisions, all_steps=values.all_steps)

@@ -1,0 +1,76 @@
+"""Bring outputs and results from a remote, by DVC, and put them in place: of every profile, or of the named steps.
+
+In a fresh clone nothing is left to run after it. An asset that the remote does not have is fetched from its own source
+when a step needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from frostline.console import out, say
+from frostline.runner.checkout import CheckedOut, check_out, profiles_on_record
+from frostline.runner.cli.checkout import tell_missing
+from frostline.runner.cli.options import add_project_options, open_session
+from frostline.runner.cli.push import add_transfer_options, dvc_words, take_remote, targets_of
+from frostline.runner.cli.tables import count
+from frostline.runner.dvcfile import foreign_stages
+from frostline.runner.remotes import choose, run_dvc, transfer
+from frostline.runner.session import Session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `project pull`."""
+    add_transfer_options(parser)
+    parser.add_argument("--no-checkout", action="store_true", help="fill the store only, leave the files as they are")
+    add_project_options(parser)
+
+
+def run(values: argparse.Namespace, rest: list[str]) -> None:
+    """Let DVC fetch, then check out."""
+    session = open_session(values, rest)
+    names = take_remote(session, values)
+    targets = targets_of(session, names, whole_profile=values.profile is not None)
+    remote = choose(session, values.remote)
+    transfer(session, ["fetch", *dvc_words(values), *targets], remote)
+    if values.no_checkout:
+        return
+    total = CheckedOut()
+    for one in [session] if targets else _sessions(session):
+        chosen = one.select(names, only=True).order if names else tuple(one.graph.steps)
+        result = check_out(one, chosen, say)
+        total.brought += [f"{one.project.profile}/{name}" for name in result.brought]
+        total.lost |= {f"{one.project.profile}/{name}": paths for name, paths in result.lost.items()}
+        total.later += result.later
+    if not targets and _has_foreign_data(session.root):
+        run_dvc(session, ["checkout", "--quiet", "--allow-missing"])
+    out(f"{count(len(total.brought), 'step')} checked out")
+    tell_missing(
+        total,
+        f"The remote '{remote}'",
+        "Push them where they were made (project push), or make them anew: project run.",
+    )
+
+
+def _sessions(session: Session) -> Iterator[Session]:
+    """One session for each profile with a ledger."""
+    for profile in profiles_on_record(session.root, session.spec.profiles, session.spec.default_profile):
+        yield (
+            session
+            if profile == session.project.profile
+            else Session(session.root, profile=profile, environ=session.environ)
+        )
+
+
+def _has_foreign_data(root: Path) -> bool:
+    """Whether DVC has outputs here that are not ours: `.dvc` files, or stages of another's in dvc.yaml."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in (".git", ".dvc", ".venv", "node_modules")]
+        if any(name.endswith(".dvc") for name in files):
+            return True
+        if "dvc.yaml" in files and foreign_stages(Path(folder) / "dvc.yaml"):
+            return True
+    return False

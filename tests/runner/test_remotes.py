@@ -1,0 +1,187 @@
+"""Going back and forth between states, clones and remotes: nothing that was made once is made again."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from frostline.errors import StoreError, UsageError
+
+from .conftest import CHAIN, Playground
+from .test_dvc_oracle import DVC
+
+needs_dvc = pytest.mark.skipif(not DVC.exists(), reason="dvc is not installed")
+
+PROJECT = """
+env: {place: REMOTE_PLACE}
+remotes: {default: ../remote, other: "${env.place}/x"}
+profiles: {one: {n: 1}, two: {n: 2}}
+commands:
+  - name: make
+    script: ["python copy.py source.txt data/${profile}/${vars.n}.txt", "python copy.py copy.py data/${profile}/log"]
+    deps: [copy.py, source.txt]
+    outputs: ["data/${profile}/${vars.n}.txt"]
+    outputs_no_cache: ["data/${profile}/log"]
+  - name: use
+    script: ["python copy.py data/${profile}/${vars.n}.txt used/${profile}/folder/x.txt"]
+    deps: [copy.py, "data/${profile}/${vars.n}.txt"]
+    outputs: ["used/${profile}/folder"]
+workflows: {all: [make, use]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def quiet_dvc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    return
+
+
+def git(ground: Playground, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ground.root, check=True, capture_output=True, text=True).stdout
+
+
+def in_git(ground: Playground) -> None:
+    git(ground, "init", "-q", "-b", "main")
+    git(ground, "config", "user.email", "a@b")
+    git(ground, "config", "user.name", "a")
+    ground.write({".gitignore": "calls.txt\nlog\n"})
+
+
+def commit(ground: Playground) -> None:
+    git(ground, "add", "-A")
+    git(ground, "commit", "-qm", "x")
+
+
+def clone_of(ground: Playground, name: str = "clone") -> Playground:
+    clone = Playground(ground.root.parent / name, ground.capture)
+    git(ground, "clone", "-q", ".", str(clone.root))
+    return clone
+
+
+def test_switching_git_branches_restores_without_running(chain: Playground) -> None:
+    in_git(chain)
+    chain.project("run", "all")
+    commit(chain)
+    git(chain, "checkout", "-qb", "other")
+    chain.write(
+        {"source.txt": "of the branch\n", "project.yml": CHAIN.replace("copy.py second.txt", "copy.py ./second.txt")}
+    )
+    chain.project("run", "all")
+    commit(chain)
+    chain.calls()
+
+    for branch, text in (("main", "one\n"), ("other", "of the branch\n"), ("main", "one\n")):
+        git(chain, "checkout", "-q", branch)
+        assert set(chain.actions().values()) <= {"restore", "skip"}
+        chain.project("run", "all")
+        assert chain.read("out/third.txt") == text + "two\n"
+        assert git(chain, "status", "--short") == ""
+
+    assert chain.calls() == []
+
+
+def test_a_state_that_was_never_committed_comes_back_too(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.write({"source.txt": "second\n"})
+    chain.project("run", "all")
+    chain.calls()
+
+    chain.write({"source.txt": "one\n"})
+    chain.project("run", "all")
+
+    assert chain.calls() == []
+    assert chain.read("out/third.txt") == "one\ntwo\n"
+
+
+def test_checkout_brings_back_each_output_the_store_has_and_names_the_others(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.write({"first.txt": "scribbled\n"})
+    (chain.root / "second.txt").unlink()
+    shutil.rmtree(chain.root / "out")
+
+    assert chain.project("checkout", "third", "first") == "2 steps checked out\n"
+    assert chain.read("out/third.txt") == "one\ntwo\n" and chain.read("first.txt") == "one\n"
+    assert not (chain.root / "second.txt").exists()
+
+    shutil.rmtree(chain.root / ".dvc/cache/files")
+    with pytest.raises(StoreError) as caught:
+        chain.project("checkout")
+    assert caught.value.message == "The store lacks 1 output of 1 step: second.txt."
+    assert "project pull" in (caught.value.fix or "")
+
+
+@needs_dvc
+def test_a_fresh_clone_after_a_pull_has_nothing_to_run_in_any_profile(playground: Playground) -> None:
+    playground.write({"project.yml": PROJECT, "source.txt": "one\n"})
+    in_git(playground)
+    playground.project("run", "all")
+    playground.project("push")
+    commit(playground)
+    playground.write({"source.txt": "later\n"})
+    playground.project("run", "all")
+    playground.project("run", "all", "--profile", "two")
+    commit(playground)
+    playground.project("push", "--commits")
+    clone = clone_of(playground)
+
+    said = clone.project("pull", "--commits")
+
+    assert said.endswith("4 steps checked out\n")
+    for profile in ("one", "two"):
+        assert set(clone.actions("--profile", profile).values()) == {"skip"}
+        assert clone.project("run", "all", "--profile", profile) == "all 2 steps are up to date: nothing to run\n"
+    assert clone.calls() == []
+    assert git(clone, "status", "--short") == ""
+    clone.write({"source.txt": "one\n"})
+    clone.project("run", "all")
+    assert clone.calls() == []
+    assert clone.read("used/one/folder/x.txt") == "one\n"
+
+
+@needs_dvc
+def test_named_steps_and_remotes_are_pushed_and_pulled(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMOTE_PLACE", str(playground.root.parent / "secret"))
+    playground.write({"project.yml": PROJECT, "source.txt": "one\n"})
+    playground.project("run", "all")
+
+    playground.project("push", "other", "make")
+
+    assert "secret" in playground.read(".dvc/config.local") and "secret" not in playground.read(".dvc/config")
+    sent = [path for path in (playground.root.parent / "secret/x/files").rglob("*") if path.is_file()]
+    assert len(sent) == 1
+    shutil.rmtree(playground.root / ".dvc/cache")
+    shutil.rmtree(playground.root / "data")
+    shutil.rmtree(playground.root / "used")
+    assert playground.project("pull", "make", "-r", "other") == "1 step checked out\n"
+    with pytest.raises(StoreError, match=r"The remote 'other' lacks 1 output of 1 step: used/one/folder\."):
+        playground.project("pull", "use", "-r", "other")
+
+
+def test_what_is_missing_for_a_transfer_is_said(chain: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="Nothing is on record"):
+        chain.project("push")
+    chain.project("run", "all")
+    chain.write({"project.yml": CHAIN + "remotes: {here: ../a, there: ../b}\n"})
+
+    with pytest.raises(UsageError) as caught:
+        chain.project("push")
+    assert caught.value.fix == "Choose one with -r: here, there."
+    with pytest.raises(UsageError, match="There is no step or workflow 'ther'"):
+        chain.project("push", "ther")
+    with pytest.raises(UsageError, match="'x' is no whole number"):
+        chain.project("push", "-r", "here", "-j", "x")
+
+
+@needs_dvc
+def test_no_remote_at_all_is_said_with_a_way_to_have_one(chain: Playground) -> None:
+    chain.project("run", "all")
+
+    with pytest.raises(UsageError, match="No remote is set up") as caught:
+        chain.project("pull")
+
+    assert "remotes: {default: ADDRESS}" in (caught.value.fix or "")
