@@ -81,7 +81,7 @@ def run_played(
 ) -> PlayedRun:
     """What `project run NAMES` does, its commands played."""
     session = Session(root, overrides=overrides)
-    prepare(root, session.spec)
+    prepare(root, session.project.directories)
     session.__dict__.pop("hasher", None)
     selection = session.select(names)
     plan = session.plan(selection)

@@ -307,7 +307,7 @@ def test_nothing_is_hashed_or_stored_under_dvcs_lock(chain: Playground, monkeypa
     def watched(function: object) -> object:
         return lambda *arguments, **options: (free(), function(*arguments, **options))[1]  # type: ignore[operator]
 
-    monkeypatch.setattr(hashing, "md5_file", watched(hashing.md5_file))
+    monkeypatch.setattr(hashing.Hasher, "_read", watched(hashing.Hasher._read))
     monkeypatch.setattr(Store, "keep", watched(Store.keep))
 
     chain.project("run", "all")

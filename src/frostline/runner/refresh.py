@@ -21,7 +21,7 @@ def with_deps_of_today(session: Session, step: Step, body: Body) -> Body:
     deps = []
     for path in sorted(step.deps, key=str):
         digest = session.digest(path)
-        if digest is not None:
+        if digest is not None and not session.absent.of(path):
             deps.append(entry_of(path, digest))
         elif str(path) in recorded:
             deps.append(recorded[str(path)])
@@ -51,7 +51,7 @@ def refresh(session: Session, decisions: Iterable[Decision], locks: Locks) -> li
                 continue  # another runner was faster
             body = with_deps_of_today(session, step, record.body)
             context = session.contexts.of(step)
-            if step.name in session.ledger.managed and session.restorer.store.holds(body):
+            if step.name in session.ledger.managed and session.restorer.has_all(step, body):
                 session.restorer.remember(body, context)
             entries.append(Entry(step=step, body=body, context=context, meanings=meanings[step.name]))
         session.ledger.put(entries)
