@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import fnmatch
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from frostline.errors import FrostlineError
+from frostline.errors import FrostlineError, UsageError
 
 # Errors that only writing meets, so that one without a path is the destination's.
 _REFUSED_WRITES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -63,6 +64,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     What stood at `path` is moved aside first and removed last, so a crash in between leaves one whole copy:
     the old one under its temporary name, or the new one in place.
     """
+    path = path if path.name else path.resolve()  # `.` has no name to put a temporary one beside
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(path)
     try:
@@ -77,6 +79,35 @@ def new_directory(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # the first error matters more
             remove_tree(temporary)
         raise
+
+
+def foreign_in(path: Path, ours: Collection[str]) -> str | None:
+    """What would be lost if a folder of ours were put at `path`: the first file that no pattern of ours matches.
+
+    Args:
+        ours: patterns of the relative paths of what we write there; `*` stands for any characters, `/` too.
+    Returns:
+        Its relative path; the name of `path` itself where that is a file; None when nothing would be lost.
+    """
+    if path.is_symlink() or not path.exists():
+        return None
+    if not path.is_dir():
+        return path.name
+    for folder, _, names in os.walk(path):
+        for name in sorted(names):
+            relative = (Path(folder) / name).relative_to(path).as_posix()
+            if not any(fnmatch.fnmatchcase(relative, pattern) for pattern in ours):
+                return relative
+    return None
+
+
+def refuse_to_lose(path: Path, ours: Collection[str], what: str) -> None:
+    """Raise UsageError when putting `what` at `path` would lose something that is no part of such a thing."""
+    lost = foreign_in(path, ours)
+    if lost is not None:
+        holds = "is a file" if path.is_file() else f"holds '{lost}', which is no part of {what}"
+        fix = "Name another place, or move that away first."
+        raise UsageError(f"'{path}' {holds}: it is not replaced.", where=str(path), fix=fix)
 
 
 def replace_directory(new: Path, path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 import frostline
 from frostline.config import Config
-from frostline.errors import ConfigError, ModelFileError
+from frostline.errors import ConfigError, ModelFileError, UsageError
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble
@@ -292,3 +292,17 @@ def test_restoring_weights_after_use_survives_an_exception(encoder: Path) -> Non
         raise RuntimeError("inside")
 
     assert weights_of(pipeline) == before
+
+
+def test_saving_replaces_a_model_only(encoder: Path, tmp_path: Path) -> None:
+    pipeline = trained(encoder, "listener")
+    pipeline.config = Config(pipeline.config)
+    pipeline.to_disk(tmp_path / "model")
+    pipeline.to_disk(tmp_path / "model")
+    (tmp_path / "model" / "sub").mkdir()
+    (tmp_path / "model" / "sub" / "thesis.tex").write_text("x")
+
+    with pytest.raises(UsageError, match=r"sub/thesis\.tex"):
+        pipeline.to_disk(tmp_path / "model")
+
+    assert (tmp_path / "model" / "sub" / "thesis.tex").read_text() == "x"

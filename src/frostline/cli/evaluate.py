@@ -32,7 +32,9 @@ def evaluate(
 ) -> None:
     """Score a saved model on an annotated corpus.
 
-    The model annotates the corpus' tokens without seeing its annotations; then both are compared.
+    The model annotates the corpus' tokens without seeing its annotations; then both are compared. Documents are cut
+    as the model's config cuts those of [corpora.dev], for instance into ten sentences each; `frostline apply` reads
+    them whole, so that a few tags may differ.
 
     Written to DIR: `metrics.json` (fractions from 0 to 1), `documents.arrow` (for each document the counts that the
     metrics are made of) and `timing.json` (seconds, words per second, memory).

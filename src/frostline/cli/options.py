@@ -34,7 +34,7 @@ Gpu: TypeAlias = Annotated[
 Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, show_default=False, rich_help_panel=MACHINE,
+        "--threads", metavar="N", min=1, max=1024, show_default=False, rich_help_panel=MACHINE,
         help="Compute with N threads. Without it: what the config says, else what PyTorch chooses.",
     ),
 ]  # fmt: skip

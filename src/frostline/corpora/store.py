@@ -20,7 +20,7 @@ import pyarrow as pa
 from frostline.corpora.shard import Shard, write_shard
 from frostline.digest import sha256_file, sha256_json
 from frostline.errors import CorpusError
-from frostline.files import new_directory, write_json_atomic
+from frostline.files import foreign_in, new_directory, write_json_atomic
 from frostline.tokens import Doc
 
 FORMAT = "frostline.corpus"
@@ -183,12 +183,24 @@ def _digest(shards: list[dict[str, Any]]) -> str:
 
 
 def _refuse_to_replace(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink() and any(path.iterdir()) and not (path / INDEX).is_file():
-        raise CorpusError("The folder is there already and holds something other than a corpus.", where=str(path),
-                          fix="Choose another destination, or remove the folder.")
     if path.is_file():
         raise CorpusError("A file stands where the corpus should go.", where=str(path),
                           fix="Choose another destination: a corpus is a folder.")
+    lost = foreign_in(path, (INDEX, "shard-*.arrow"))
+    if lost is None and (path / INDEX).is_file() and not _is_index(path / INDEX):
+        lost = INDEX
+    if lost is not None:
+        raise CorpusError(f"The folder is there already and holds something other than a corpus: '{lost}'.",
+                          where=str(path), fix="Choose another destination, or move that away first.")
+
+
+def _is_index(file: Path) -> bool:
+    """Whether a file is an index of ours, of whatever version."""
+    try:
+        index = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(index, dict) and index.get("format") == FORMAT
 
 
 def _read_index(path: Path) -> dict[str, Any]:

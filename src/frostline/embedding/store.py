@@ -70,8 +70,10 @@ def write_activations(
         storage: "float32", or "bf16" or "float16" for half the bytes (exact where the values were computed so).
     Raises:
         StoreError: an unknown storage, or entries with different layers or widths.
+        UsageError: something other than stored activations stands at `path`.
     """
     dtype = _dtype_of(storage)
+    files.refuse_to_lose(path, (_SETTINGS, _INDEX, _DATA), "stored activations")
     index: dict[bytes, tuple[int, int]] = {}
     n_layers = width = first = 0
     with files.new_directory(path) as folder:

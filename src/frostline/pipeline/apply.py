@@ -34,6 +34,8 @@ def apply(model: Path, source: Path, dest: Path, *, device: str = "", threads: i
             f"'{dest}' should end in .conllu or .jsonl, or be a folder.",
             fix=f"For instance {dest.with_suffix('.conllu')}.",
         )
+    if dest.suffix and dest.is_dir():
+        raise UsageError(f"'{dest}' is a folder.", fix="Name a file, or a folder without an extension.")
     if not source.exists():
         raise CorpusError("There is no such file.", where=str(source), fix="Check the path.")
     if dest.resolve() == source.resolve():

@@ -33,6 +33,12 @@ def evaluate(model: Path, corpus: Path, output: Path, *, device: str = "", threa
     stopwatch.pause()
     if scores.n_words == 0:
         raise CorpusError(f"The corpus '{corpus}' has no words to evaluate on.", where=str(corpus))
+    if not scores.metrics.keys() - {"score"}:
+        raise CorpusError(
+            f"The corpus '{corpus}' has no annotation to compare with.",
+            where=str(corpus),
+            fix="Name an annotated corpus; `frostline apply` annotates one that is not.",
+        )
     training = pipeline.config.get("training", {})
     scores = scores.weighted(training.get("score_weights"))
     timing = stopwatch.read(

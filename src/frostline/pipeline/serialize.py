@@ -31,10 +31,15 @@ from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of
 
 FORMAT_VERSION = 1
+MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*")
 
 
 def save(pipeline: Pipeline, path: Path) -> None:
-    """Write a model folder, whole or not at all; what stood there is replaced."""
+    """Write a model folder, whole or not at all; a model that stood there is replaced.
+
+    Raises UsageError when something other than a model stands there.
+    """
+    files.refuse_to_lose(path, MODEL_FILES, "a model")
     with files.new_directory(path) as folder:
         (folder / "config.cfg").write_text(pipeline.config.to_str(), encoding="utf8")  # type: ignore[attr-defined]
         meta = {

@@ -20,7 +20,7 @@ from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.windows import Windows, plan_windows
-from frostline.files import new_directory, write_text_atomic
+from frostline.files import new_directory, refuse_to_lose, write_text_atomic
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted, numpy_generator, seed_for
 from frostline.pretraining.masking import mask
@@ -29,6 +29,7 @@ from frostline.tokens import Doc, Example
 
 EVALUATION_BATCH_WORDS = 2000
 LOSS = "pretraining"
+ENCODER_FILES = ("*.json", "vocab.txt", "merges.txt", "model*.safetensors")
 
 
 class GuessingHead(nn.Module):
@@ -125,6 +126,7 @@ class MaskedModel:
 
     def to_disk(self, path: Path) -> None:
         """Save the encoder, without the head, as transformers.AutoModel loads it."""
+        refuse_to_lose(path, ENCODER_FILES, "an encoder")
         with new_directory(path) as folder:
             save_encoder(self.encoder, folder)
             if any(piece.startswith(CONTINUES) for piece in self.encoder.tokenizer.get_vocab()):  # WordPiece

@@ -16,20 +16,22 @@ from frostline.config.registry import registry
 from frostline.console import say
 from frostline.embedding.encoder import Encoder
 from frostline.errors import ConfigError
+from frostline.files import refuse_to_lose
 from frostline.layers.randomness import Clock, seed_for
 from frostline.pipeline.devices import device_of
 from frostline.pipeline.reading import reader_of
-from frostline.pretraining.masked_model import MaskedModel
+from frostline.pretraining.masked_model import ENCODER_FILES, MaskedModel
 from frostline.pretraining.settings import PretrainingSettings, settings_from
 from frostline.pretraining.wordpieces import train_tokenizer
 from frostline.tokens import Doc
 from frostline.training.averages import averages_from
 from frostline.training.checking import check_training
-from frostline.training.checkpoint import digest_of_run
+from frostline.training.checkpoint import CHECKPOINT_FILES, digest_of_run
 from frostline.training.driver import Outcome, Place, Policy, train
 from frostline.training.loggers import Logger
 from frostline.training.loop import Recipe
 from frostline.training.randomness import set_up
+from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
 from frostline.training.schedules import Constant
 
 
@@ -52,6 +54,9 @@ def pretrain(
     if not training:
         raise ConfigError("There is no section [training] to say how long and how fast.", where="training")
     check_training(config)
+    for name in (MODEL_BEST, MODEL_LAST):
+        refuse_to_lose(output / name, ENCODER_FILES, "an encoder")
+    refuse_to_lose(output / CHECKPOINT, CHECKPOINT_FILES, "a checkpoint")
     seed = int(system.get("seed", 0))
     set_up(seed, deterministic=system.get("deterministic", "yes"), threads=threads or system.get("threads", 0))
     train_docs: Any = reader_of(config, "train")

@@ -72,14 +72,13 @@ def same_bytes(listener: Variant, annotating: Variant) -> Finding:
     if not known:
         answer, tone = "not known yet", UNKNOWN
         sentences.append("One of the two has no saved model here, so their weights can't be compared.")
-    elif all(not differing for _, differing in known):
+    elif not any(known):
         answer, tone = "identical", GOOD
-        one = known[0][0]
         of_seeds = "" if len(known) == 1 else f" for each of {len(known)} seeds"
-        sentences.append(f"The last models have the same bytes{of_seeds} (sha256 {one[:12]}…).")
+        sentences.append(f"All weights of the last models have the same bytes{of_seeds}.")
     else:
         answer, tone = "different", BAD
-        names = sorted({file for _, differing in known for file in differing})
+        names = sorted({file for differing in known for file in differing})
         sentences.append(f"The last models differ in {listed(names[:4])}{' and more' if len(names) > 4 else ''}.")
     sentences += _costs(annotating, listener)
     stem = listener.name.rpartition("-")[0]
@@ -191,12 +190,11 @@ def _by_seed(left: Variant, right: Variant) -> list[tuple[Run, Run]]:
     return [(run, others[run.seed]) for run in left.runs if run.seed in others]
 
 
-def _compare(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
-    """(a digest of the left, names of the files that differ); None when a side has no files."""
+def _compare(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Names of the files that differ; None when a side has no files."""
     if not left or not right:
         return None
-    differing = tuple(name for name in sorted({*left, *right}) if left.get(name) != right.get(name))
-    return min(left.values()), differing
+    return tuple(name for name in sorted({*left, *right}) if left.get(name) != right.get(name))
 
 
 def _largest_file_in_common(left: Variant, right: Variant) -> str | None:

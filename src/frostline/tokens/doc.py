@@ -8,7 +8,7 @@ annotation replaces its column: arrays of a doc from a corpus are views of a map
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -127,6 +127,19 @@ class Doc:
 
     def __iter__(self) -> Iterator[Token]:
         return (Token(self, i) for i in range(len(self)))
+
+    @overload
+    def __getitem__(self, place: int) -> Token: ...
+    @overload
+    def __getitem__(self, place: slice) -> Span: ...
+    def __getitem__(self, place: int | slice) -> Token | Span:
+        """The token at a place, from the end where that is negative; the span of a slice without a step."""
+        if isinstance(place, slice):
+            start, end, step = place.indices(len(self))
+            if step != 1:
+                raise ValueError("a span has no step")
+            return Span(self, start, max(start, end))
+        return Token(self, range(len(self))[place])
 
     def __repr__(self) -> str:
         start = self.text if len(self.text) <= 40 else self.text[:39] + "…"

@@ -32,6 +32,7 @@ from frostline.training.optimizer import Optimizer
 
 FORMAT = "frostline.checkpoint.v1"
 STATE_FILE = "state.safetensors"
+CHECKPOINT_FILES = (STATE_FILE, "best-*.safetensors", ".*.tmp")
 PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers", "numpy")
 
 

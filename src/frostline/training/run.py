@@ -14,21 +14,23 @@ from frostline.config import registry
 from frostline.embedding.store import ActivationCache, open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
-from frostline.files import remove_tree
+from frostline.files import refuse_to_lose, remove_tree
 from frostline.layers.modes import Mode, mode_of
 from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
+from frostline.pipeline.serialize import MODEL_FILES
 from frostline.pipeline.wiring import assemble, transformers_of
 from frostline.training.averages import averages_from
 from frostline.training.checking import check_training
-from frostline.training.checkpoint import digest_of_run
+from frostline.training.checkpoint import CHECKPOINT_FILES, digest_of_run
 from frostline.training.driver import Outcome, Place, Policy
 from frostline.training.driver import train as drive
 from frostline.training.initialize import initialize
 from frostline.training.loggers import Logger
 from frostline.training.loop import Recipe
 from frostline.training.randomness import set_up
+from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
 from frostline.training.schedules import as_schedule
 
 PRIVATE_CACHE = ".activations.cache"  # of frozen transformers that no `embed` step served; gone after the run
@@ -50,6 +52,9 @@ def train(
     """
     check_training(config)
     system, training = config["system"], config["training"]
+    for name in (MODEL_BEST, MODEL_LAST):
+        refuse_to_lose(output / name, MODEL_FILES, "a model")  # before hours of training, not after
+    refuse_to_lose(output / CHECKPOINT, CHECKPOINT_FILES, "a checkpoint")
     set_up(system["seed"], deterministic=system["deterministic"], threads=threads or system["threads"])
     pipeline = assemble(config, device=device or system["device"])
     train_docs: Any = reader_of(config, "train")

@@ -51,6 +51,9 @@ def read_jsonl(path: Path, *, tokenizer: Tokenizer) -> Iterator[Doc]:
         except ValueError as error:
             faults.add(number, f"The line is no JSON: {error}.", "Write one JSON object on each line.")
             continue
+        if r"\ud" in line.lower() and not _is_text(value):
+            faults.add(number, "The line holds half a character: a surrogate without its other half.", "Take it out.")
+            continue
         try:
             yield doc_from_json(value, tokenizer=tokenizer, default_id=f"{path.stem}-{number:05d}")
         except _FaultyLineError as fault:
@@ -58,6 +61,15 @@ def read_jsonl(path: Path, *, tokenizer: Tokenizer) -> Iterator[Doc]:
         except (TypeError, ValueError) as error:
             faults.add(number, f"The doc's parts don't fit: {error}.", "See 'frostline convert --help' for the format.")
     faults.raise_any()
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all strings in a JSON value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def doc_from_json(value: Any, *, tokenizer: Tokenizer, default_id: str = "") -> Doc:
