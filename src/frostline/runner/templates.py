@@ -9,17 +9,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from frostline.errors import UsageError, did_you_mean
+from frostline.errors import FrostlineError, UsageError, did_you_mean
 from frostline.files import write_text_atomic
-from frostline.runner.parse import PROJECT_FILE
+from frostline.runner import gitfiles
+from frostline.runner.expand import expand
+from frostline.runner.parse import PROJECT_FILE, read_spec
 
 SHIPPED = Path(__file__).with_name("shipped")
 BLANK = "blank"
 LINES = (".gitignore", ".dvcignore")  # files of lines: what is missing is added
-LEFT_OUT = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules"})
-LOCAL_STATE = (Path(".dvc/cache"), Path(".dvc/tmp"), Path(".dvc/config.local"))
+LEFT_OUT = frozenset({".git", ".hg", ".dvc", ".venv", "__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +52,43 @@ def _dotted(part: str) -> str:
     return "." + part[1:] if part.startswith("_") and not part.startswith("__") else part
 
 
-def folder_files(folder: Path) -> list[TemplateFile]:
-    """The files of a project on this machine, without environments, git's folder and local state.
+def folder_files(folder: Path, *, name: str | None = None) -> list[TemplateFile]:
+    """The files of a project on this machine: those of git where it is in git, else all but what its steps make.
 
-    Raises UsageError when it is no project.
+    Args:
+        name: what the folder is called in messages.
+    Raises:
+        UsageError: it is no project.
     """
     if not (folder / PROJECT_FILE).is_file():
-        raise UsageError(f"'{folder}' has no {PROJECT_FILE}.", fix="Name the folder of a project.")
-    return list(_walk(folder))
+        inner = sorted(file.parent.relative_to(folder).as_posix() for file in folder.glob(f"*/**/{PROJECT_FILE}"))
+        fix = f"Projects in it: {', '.join(inner[:10])}." if inner else "Name the folder of a project."
+        raise UsageError(f"'{name or folder}' has no {PROJECT_FILE}.", fix=fix)
+    tracked = gitfiles.own_files(folder)
+    if tracked is not None and PROJECT_FILE in tracked:
+        return [TemplateFile(folder / name, name) for name in tracked if (folder / name).is_file()]
+    made = _made_in(folder)
+    return [one for one in _walk(folder) if made.isdisjoint((path := PurePosixPath(one.name), *path.parents))]
+
+
+def _made_in(folder: Path) -> set[PurePosixPath]:
+    """What the steps of a project make: it is made anew."""
+    try:
+        spec = read_spec(folder / PROJECT_FILE)
+        projects = [expand(spec, profile=name) for name in spec.profiles or [spec.default_profile]]
+    except FrostlineError:
+        return set()
+    return {path for project in projects for step in project.steps for path in (*step.all_outputs, *step.checkpoint)}
 
 
 def _walk(folder: Path) -> Iterator[TemplateFile]:
     for place, folders, files in os.walk(folder):
         here = Path(place)
         folders[:] = sorted(
-            name
-            for name in folders
-            if name not in LEFT_OUT
-            and (here / name).relative_to(folder) not in LOCAL_STATE
-            and not (here / name / "pyvenv.cfg").exists()
+            name for name in folders if name not in LEFT_OUT and not (here / name / "pyvenv.cfg").exists()
         )
         for name in sorted(files):
-            path = (here / name).relative_to(folder)
-            if path not in LOCAL_STATE:
-                yield TemplateFile(here / name, path.as_posix())
+            yield TemplateFile(here / name, (here / name).relative_to(folder).as_posix())
 
 
 def write_files(files: list[TemplateFile], dest: Path) -> list[str]:

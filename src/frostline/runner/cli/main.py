@@ -31,6 +31,7 @@ VERBS = {
     "pull": "bring them from a remote",
     "gc": "remove from the store what no ledger refers to",
     "init": "start a project in a folder",
+    "clone": "start from another project",
     "document": "describe the project in its README",
     "clean": "remove outputs (the store keeps them)",
     "schema": "the JSON Schema of project.yml, for editors",
