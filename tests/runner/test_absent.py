@@ -152,3 +152,13 @@ def test_a_deleted_output_with_a_copy_in_the_store_comes_back(clone: Playground)
     assert original.calls() == []
     assert original.read("assets/words.txt") == WORDS
     assert (original.root / "timing.txt").exists()
+
+
+def test_checkout_leaves_assets_for_later_and_does_without_timings(clone: Playground) -> None:
+    assert clone.project("checkout") == "3 steps checked out\n"
+    assert set(clone.actions().values()) == {"skip"}
+    (clone.root.parent / "project/elsewhere").rename(clone.root / "elsewhere")
+
+    clone.project("run", "all", "--force", "--only")
+
+    assert clone.read("shown.txt").startswith(WORDS * 2)

@@ -294,27 +294,37 @@ def test_dvc_reads_while_our_step_works_and_refuses_its_paths(chain: Playground)
     assert chain.actions()["first"] == "skip"
 
 
-def test_nothing_is_hashed_or_stored_under_dvcs_lock(chain: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
-    from frostline.runner import hashing
-    from frostline.runner.store import Store
+def test_no_data_is_read_or_stored_under_dvcs_lock(chain: Playground) -> None:
+    lock = chain.root / ".dvc/tmp/lock"
+    data = {str(chain.root / name) for name in ("source.txt", "other.txt", "first.txt", "second.txt", "out/third.txt")}
+    store = str(chain.root / ".dvc/cache")
+    opened: dict[str, bool] = {}  # path -> whether the lock was held when it was opened
+    watching = True
 
-    def free() -> None:
-        lock = chain.root / ".dvc/tmp/lock"
-        if lock.exists():
-            with lock.open("a") as stream:
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        path = str(arguments[0]) if event == "open" else ""
+        if watching and (path in data or path.startswith(store)):
+            opened[path] = opened.get(path, False) or is_held()
+
+    def is_held() -> bool:
+        if not lock.exists():
+            return False
+        with lock.open("a") as stream:
+            try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
-    def watched(function: object) -> object:
-        return lambda *arguments, **options: (free(), function(*arguments, **options))[1]  # type: ignore[operator]
-
-    monkeypatch.setattr(hashing.Hasher, "_read", watched(hashing.Hasher._read))
-    monkeypatch.setattr(Store, "keep", watched(Store.keep))
+    sys.addaudithook(watch)
 
     chain.project("run", "all")
     chain.write({"source.txt": "new\n"})
     chain.project("run", "all")
+    chain.project("verify", "all")
 
-    assert chain.read("out/third.txt") == "new\ntwo\n"
+    watching = False
+    assert data < opened.keys() and not any(opened.values())
 
 
 APART = """
