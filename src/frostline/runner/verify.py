@@ -60,6 +60,9 @@ def check(session: Session, name: str) -> Record:
         raise UsageError(
             f"'{name}' never ran here: there is nothing to compare with.", fix=f"Run it: project run {name}"
         )
+    outside = [path for path in step.all_outputs if path.is_absolute() or ".." in path.parts]
+    if outside:
+        raise UsageError(f"'{name}' writes outside of the project, to '{outside[0]}': no copy keeps it from there.")
     written = [path for path in step.deps for out in step.all_outputs if _touch(path, out)]
     if written:
         raise UsageError(
