@@ -217,8 +217,6 @@ def _unpack_zip(archive: Path, tree: _Tree) -> None:
 
 
 def _unpack_tar(archive: Path, tree: _Tree) -> None:
-    if not hasattr(tarfile, "data_filter"):
-        raise AssetError("this Python can't unpack it safely", fix="Use Python 3.11.4 or later.")
     with _decompressed(archive, tree.bounds) as stream, _opened_tar(stream) as opened:
         while (entry := opened.next()) is not None:
             opened.members = []  # type: ignore[attr-defined]  # it would grow with the archive
@@ -238,12 +236,10 @@ def _add_tar_entry(opened: tarfile.TarFile, entry: tarfile.TarInfo, tree: _Tree)
 
 
 def _add_tar_file(opened: tarfile.TarFile, entry: tarfile.TarInfo, tree: _Tree) -> None:
-    """A file, as tarfile's own filter for data lets it through; devices and pipes it refuses."""
-    try:
-        filtered = tarfile.data_filter(entry, str(tree.folder))
-    except tarfile.FilterError as error:
-        raise AssetError(f"its entry '{entry.name}' is refused: {error}") from error
-    stream = opened.extractfile(entry) if filtered is not None else None
+    """A plain file; devices and pipes are refused. `add_file` makes the path and the rights itself."""
+    if not entry.isreg():
+        raise AssetError(f"its entry '{entry.name}' is refused: it is a special file")
+    stream = opened.extractfile(entry)
     if stream is not None:
         with stream:
             tree.add_file(entry.name, stream, is_executable=bool(entry.mode & 0o100))
