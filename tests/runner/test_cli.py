@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from frostline.errors import FrostlineError, ProjectFileError, UsageError
+from frostline.errors import AssetError, FrostlineError, ProjectFileError, UsageError
 from frostline.runner.cli.main import VERBS, dispatch, main
 from frostline.runner.expand import expand
 from frostline.runner.parse import parse_spec
@@ -246,3 +247,22 @@ def test_where_there_are_no_steps_that_is_said(playground: Playground, words: li
     assert playground.project(*words) == f"{said}\n"
     if "--dry" in words:
         assert json.loads(playground.project(*words, "--json")) == []
+
+
+def test_assets_check_names_what_is_absent_or_changed(playground: Playground) -> None:
+    digest = hashlib.sha256(b"right").hexdigest()
+    playground.write(
+        {
+            "project.yml": "assets:\n"
+            + "".join(f"  - {{dest: {name}.txt, url: there.txt, sha256: {digest}}}\n" for name in ("a", "b", "c")),
+            "a.txt": "right",
+            "b.txt": "wrong",
+        }
+    )
+
+    with pytest.raises(AssetError) as caught:
+        playground.project("assets", "--check")
+
+    assert "2 assets of 3 not as declared" in caught.value.message
+    assert "b.txt its sha256 is" in caught.value.message
+    assert "c.txt is not there" in caught.value.message

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from frostline.console import out, say
+from frostline.errors import AssetError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
 from frostline.runner.references import with_env
 from frostline.runner.spec import Asset
+
+if TYPE_CHECKING:
+    from frostline.runner.assets.check import AssetCheck
 
 MIRROR = "PROJECT_ASSET_MIRROR"
 
@@ -35,7 +40,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
 
     assets = [_with_secrets(asset, session.environ) for asset in chosen]
     if values.check:
-        check_assets(assets, session.root)
+        _report(check_assets(assets, session.root))
     else:
         fetch_assets(
             assets,
@@ -45,6 +50,19 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
             spare=session.clearing(say).spare,
         )
     out(f"{count(len(assets), 'asset')} in place")
+
+
+def _report(checks: tuple[AssetCheck, ...]) -> None:
+    """Say which assets are not as declared. Raises AssetError when there are any."""
+    from frostline.runner.assets.check import AssetState
+
+    wrong = [check for check in checks if check.state in (AssetState.ABSENT, AssetState.WRONG)]
+    if wrong:
+        lines = [f"{check.asset.dest} {check.mismatch or check.state.value}" for check in wrong]
+        raise AssetError(
+            f"{count(len(wrong), 'asset')} of {len(checks)} not as declared:\n  " + "\n  ".join(lines),
+            fix="Bring them: project assets. One without a url must be brought by hand.",
+        )
 
 
 def _with_secrets(asset: Asset, environ: dict[str, str]) -> Asset:
