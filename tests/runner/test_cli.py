@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -245,3 +246,26 @@ def test_where_there_are_no_steps_that_is_said(playground: Playground, words: li
     assert playground.project(*words) == f"{said}\n"
     if "--dry" in words:
         assert json.loads(playground.project(*words, "--json")) == []
+
+
+def test_assets_check_names_what_is_absent_or_changed(
+    playground: Playground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = hashlib.sha256(b"right").hexdigest()
+    playground.write(
+        {
+            "project.yml": "assets:\n"
+            + "".join(f"  - {{dest: {name}.txt, url: there.txt, sha256: {digest}}}\n" for name in ("a", "b", "c")),
+            "a.txt": "right",
+            "b.txt": "wrong",
+        }
+    )
+
+    with pytest.raises(SystemExit) as caught:
+        playground.project("assets", "--check")
+
+    assert caught.value.code == 1
+    printed = capsys.readouterr()
+    assert re.search(r"b\.txt +its sha256 is", printed.out)
+    assert re.search(r"c\.txt +is not there", printed.out)
+    assert "2 of 3 assets not there as declared" in printed.err

@@ -83,5 +83,10 @@ def _check(session: Session, assets: list[Asset], *, as_json: bool) -> None:
         out(json.dumps(rows, indent=2, ensure_ascii=False))
     elif checks:
         out(table([[str(c.asset.dest), c.mismatch or c.state.value] for c in checks], ["asset", "state"]))
-    if any(check.state in (AssetState.ABSENT, AssetState.WRONG, AssetState.STALE) for check in checks):
+    n_bad = sum(check.state in (AssetState.ABSENT, AssetState.WRONG, AssetState.STALE) for check in checks)
+    if n_bad:
+        say(
+            f"{n_bad} of {count(len(checks), 'asset')} not there as declared. "
+            "Bring them: project assets. One without a url must be brought by hand."
+        )
         raise SystemExit(1)
