@@ -73,7 +73,9 @@ def test_an_output_edited_by_hand_is_put_right(chain: Playground) -> None:
     chain.project("run", "all")
     chain.write({"first.txt": "scribble"})
 
-    assert chain.decisions()["first"] == ("restore", ["output 'first.txt' is not as the step left it"])
+    action, (reason,) = chain.decisions()["first"]
+    assert action == "restore"
+    assert reason.startswith("output 'first.txt' is not as the step left it: 5bbf5a52 → ")
     chain.project("run", "all")
 
     assert chain.read("first.txt") == "one\n"
@@ -327,7 +329,7 @@ profiles: {one: {}}
     decisions = playground.decisions("--set", "vars.b=3")
 
     assert decisions["uses-a"] == ("skip", [])
-    assert decisions["uses-b"][1][:2] == ["vars.b changed: 2 → 3", "command changed"]
+    assert decisions["uses-b"][1][:2] == ["vars.b changed: 2 → 3", "command changed: b-2.txt → b-3.txt"]
     assert playground.actions("--vars.b", "3") == {"uses-a": "skip", "uses-b": "run"}
 
 
@@ -351,8 +353,14 @@ def test_every_run_leaves_a_record(chain: Playground) -> None:
 def test_dry_json_has_the_agreed_shape_and_touches_nothing(chain: Playground) -> None:
     rows = json.loads(chain.project("run", "all", "--dry", "--json"))
 
-    assert rows[0] == {"step": "first", "action": "run", "reasons": ["never ran here"]}
-    assert {frozenset(row) for row in rows} == {frozenset({"step", "action", "reasons"})}
+    assert rows[0] == {
+        "step": "first",
+        "action": "run",
+        "reasons": ["never ran here"],
+        "causes": [{"kind": "never ran"}],
+        "certain": True,
+    }
+    assert {frozenset(row) for row in rows} == {frozenset({"step", "action", "reasons", "causes", "certain"})}
     assert not (chain.root / ".dvc").exists()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import graphlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -259,16 +259,25 @@ def _order_in(project: Project, circle: frozenset[str]) -> list[str]:
     return [step.name for step in project.steps]
 
 
-def all_needed(upstream: Mapping[str, tuple[str, ...]], name: str) -> set[str]:
+def all_needed(upstream: Mapping[str, Sequence[str]], name: str) -> set[str]:
     """The steps that a step needs, directly or not; itself too where it stands in a circle."""
     found: set[str] = set()
     pending = [name]
     while pending:
-        for needed in upstream[pending.pop()]:
+        for needed in upstream.get(pending.pop(), ()):
             if needed not in found:
                 found.add(needed)
                 pending.append(needed)
     return found
+
+
+def all_below(graph: Graph, names: Iterable[str]) -> list[str]:
+    """The steps that need one of `names`, directly or not, in the file's order."""
+    below: dict[str, list[str]] = {}
+    for name, needed in graph.upstream.items():
+        for other in needed:
+            below.setdefault(other, []).append(name)
+    return sorted(set().union(*(all_needed(below, name) for name in names)), key=graph.names.rank.__getitem__)
 
 
 def _visit(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
 
+from frostline.runner.causes import Cause, Kind
 from frostline.runner.graph import Graph
 from frostline.runner.ledger import Body, Record, command_of
 from frostline.runner.spec import Step
@@ -30,10 +31,20 @@ class Decision:
 
     step: str
     action: Action
-    reasons: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
     body: Body | None = None  # of a restore: the entry of dvc.lock that is brought back
     missing: tuple[PurePosixPath, ...] = ()  # deps that are not there and that no step makes
     is_behind: bool = False  # nothing is to be made, but the ledger does not say so yet: see refresh.py
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The causes in words."""
+        return tuple(map(str, self.causes))
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it will be so whatever the steps before make: one that only waits for them may be skipped yet."""
+        return self.action is Action.SKIP or any(cause.is_certain for cause in self.causes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +82,21 @@ def decide(graph: Graph, step: Step, facts: Facts, planned: Mapping[str, Decisio
     deps, awaited, missing = _deps_today(graph, step, facts, planned)
     record = facts.record(step.name)
     context = facts.context(step)
-    reasons = [] if not force else ["asked for by --force"]
-    reasons += _standing_reasons(step)
+    causes = [Cause(kind=Kind.FORCED)] if force else []
+    standing = _standing_causes(step)
     moved = _changes(step, record, deps, context, facts)
-    reasons += moved
-    reasons += [f"dep '{dep}' comes from '{maker}', which {_verb(planned[maker])}" for dep, maker in awaited]
-    reasons += [f"dep '{path}' is missing" for path in missing]
-    output_reasons = [] if record is None else _output_reasons(graph, step, record, facts)
-    reasons += output_reasons
-    if not reasons:
+    causes += standing + moved + awaited
+    recorded = {} if record is None else record.digests("deps")
+    causes += [Cause(kind=Kind.DEP, name=str(path), old=recorded.get(str(path))) for path in missing]
+    causes += [] if record is None else _output_causes(graph, step, record, facts)
+    if not causes:
         return _skip(step, record, deps)
-    if not (force or awaited or missing or _standing_reasons(step)):
+    if not (force or awaited or missing or standing):
         trusted = record if record is not None and not moved else None
         body = facts.restorable(step, deps, trusted)
         if body is not None:
-            return Decision(step=step.name, action=Action.RESTORE, reasons=tuple(reasons), body=body)
-    return Decision(step=step.name, action=Action.RUN, reasons=tuple(reasons), missing=tuple(missing))
+            return Decision(step=step.name, action=Action.RESTORE, causes=tuple(causes), body=body)
+    return Decision(step=step.name, action=Action.RUN, causes=tuple(causes), missing=tuple(missing))
 
 
 def _skip(step: Step, record: Record | None, deps: Mapping[str, str]) -> Decision:
@@ -98,7 +108,7 @@ def _skip(step: Step, record: Record | None, deps: Mapping[str, str]) -> Decisio
     return Decision(
         step=step.name,
         action=Action.SKIP,
-        reasons=tuple(f"dep '{dep}' changed in comments or layout only" for dep in edited),
+        causes=tuple(Cause(kind=Kind.EQUIVALENT, name=dep, old=recorded[dep], new=deps[dep]) for dep in edited),
         is_behind=record.context is None or any(recorded.get(dep) != digest for dep, digest in deps.items()),
     )
 
@@ -107,19 +117,19 @@ def _verb(decision: Decision) -> str:
     return "runs" if decision.action is Action.RUN else "is restored"
 
 
-def _standing_reasons(step: Step) -> list[str]:
+def _standing_causes(step: Step) -> list[Cause]:
     """Why a step runs whatever is on record."""
     if not step.all_outputs:
-        return ["always runs: it has no outputs"]
-    return ["always runs: no_skip is set"] if step.no_skip else []
+        return [Cause(kind=Kind.ALWAYS, note="it has no outputs")]
+    return [Cause(kind=Kind.ALWAYS, note="no_skip is set")] if step.no_skip else []
 
 
 def _deps_today(
     graph: Graph, step: Step, facts: Facts, planned: Mapping[str, Decision]
-) -> tuple[dict[str, str], list[tuple[PurePosixPath, str]], list[PurePosixPath]]:
+) -> tuple[dict[str, str], list[Cause], list[PurePosixPath]]:
     """(dep -> digest where known, deps that a step before makes anew, deps that are simply not there)."""
     known: dict[str, str] = {}
-    awaited: list[tuple[PurePosixPath, str]] = []
+    awaited: list[Cause] = []
     missing: list[PurePosixPath] = []
     for dep in step.deps:
         makers = [name for name in graph.producers[step.name][dep] if name in planned]
@@ -128,7 +138,9 @@ def _deps_today(
         if promised is not None:
             known[str(dep)] = promised
         elif acting:
-            awaited.append((dep, acting[0]))
+            awaited.append(
+                Cause(kind=Kind.UPSTREAM, name=str(dep), steps=tuple(acting), note=_verb(planned[acting[0]]))
+            )
         else:
             today = facts.digest(dep)
             if today is None:
@@ -149,63 +161,63 @@ def _promised(dep: PurePosixPath, decision: Decision) -> str | None:
 
 def _changes(
     step: Step, record: Record | None, deps: Mapping[str, str], context: Mapping[str, str], facts: Facts
-) -> list[str]:
+) -> list[Cause]:
     """How the fingerprint differs from the one on record; outputs aside."""
     if record is None:
-        return ["never ran here"] if step.all_outputs else []
-    reasons = [
-        f"vars.{name} changed: {_short(record.variables[name])} → {_short(value)}"
+        return [Cause(kind=Kind.NEVER_RAN)] if step.all_outputs else []
+    causes = [
+        Cause(kind=Kind.VARIABLE, name=name, old=record.variables[name], new=value)
         for name, value in step.variables
         if name in record.variables and record.variables[name] != value
     ]
-    if record.body.get("cmd") != command_of(step):
-        reasons.append("command changed")
+    before, today = record.body.get("cmd"), command_of(step)
+    if before != today:
+        causes.append(Cause(kind=Kind.COMMAND, old=before, new=today))
     recorded = record.digests("deps")
     for dep, digest in deps.items():
         if dep not in recorded:
             if record.context is None and PurePosixPath(dep) in step.imports:
                 continue  # DVC wrote the record: it can't know an import that its stage does not list
-            reasons.append(f"dep '{dep}' is new")
+            causes.append(Cause(kind=Kind.DEP, name=dep, new=digest))
         elif recorded[dep] != digest and not facts.equivalent(step, record, PurePosixPath(dep)):
-            reasons.append(f"dep '{dep}' changed: {recorded[dep][:8]} → {digest[:8]}")
+            causes.append(Cause(kind=Kind.DEP, name=dep, old=recorded[dep], new=digest))
     made = record.digests("outs")
-    reasons += [f"output '{path}' is new" for path in step.all_outputs if str(path) not in made]
-    return reasons + _context_changes(record, context)
+    causes += [Cause(kind=Kind.OUTPUT, name=str(path)) for path in step.all_outputs if str(path) not in made]
+    return causes + _context_causes(record, context)
 
 
-def _context_changes(record: Record, context: Mapping[str, str]) -> list[str]:
+def _context_causes(record: Record, context: Mapping[str, str]) -> list[Cause]:
     if record.context is None:
         return []
-    reasons = []
+    causes = []
     for key, today in context.items():
         kind, _, name = key.partition("/")
         before = record.context.get(key)
         if before == today or (kind == "env" and not record.knows_env):
             continue
         if kind == "env":
-            reasons.append(f"environment variable {name} changed")
+            causes.append(Cause(kind=Kind.ENVIRONMENT, name=name))
         elif kind == "requires":
-            reasons.append(f"package {name} changed: {before or 'not on record'} → {today or 'not installed'}")
+            causes.append(Cause(kind=Kind.PACKAGE, name=name, old=before, new=today or None))
         else:
-            reasons.append("what it is told in the project file changed")
-    return reasons
+            causes.append(Cause(kind=Kind.DECLARED))
+    return causes
 
 
-def _output_reasons(graph: Graph, step: Step, record: Record, facts: Facts) -> list[str]:
+def _output_causes(graph: Graph, step: Step, record: Record, facts: Facts) -> list[Cause]:
     """Outputs that are gone or not as they were made. A path that a later step writes is that step's affair."""
-    reasons = []
+    causes = []
     made = record.digests("outs")
     for path in step.all_outputs:
-        if str(path) not in made:
+        before = made.get(str(path))
+        if before is None:
             continue
         today = facts.digest(path)
         if today is None:
-            reasons.append(f"output '{path}' is missing")
-        elif (
-            graph.last_writers[path] == step.name and today != made[str(path)] and not _others_write(graph, step, path)
-        ):
-            reasons.append(f"output '{path}' is not as the step left it")
-    return reasons
+            causes.append(Cause(kind=Kind.OUTPUT, name=str(path), old=before))
+        elif graph.last_writers[path] == step.name and today != before and not _others_write(graph, step, path):
+            causes.append(Cause(kind=Kind.OUTPUT, name=str(path), old=before, new=today))
+    return causes
 
 
 def _others_write(graph: Graph, step: Step, path: PurePosixPath) -> bool:
@@ -216,5 +228,20 @@ def _others_write(graph: Graph, step: Step, path: PurePosixPath) -> bool:
     return any(graph.last_writers[other] != step.name for other in around)
 
 
-def _short(value: str) -> str:
-    return value if len(value) <= 40 else value[:37] + "…"
+def following(graph: Graph, decisions: Mapping[str, Decision], name: str) -> list[Decision]:
+    """The decisions that follow from one: steps that act as a dep of theirs is made anew, directly or not.
+
+    Args:
+        decisions: in the plan's order, those of the steps below `name` among them.
+    """
+    reached = {name}
+    found = []
+    for step, decision in decisions.items():
+        if decision.action is Action.SKIP or step in reached:
+            continue
+        producers = graph.producers[step]
+        about = [PurePosixPath(cause.name) for cause in decision.causes if cause.kind in (Kind.UPSTREAM, Kind.DEP)]
+        if any(maker in reached for path in about for maker in producers.get(path, ())):
+            reached.add(step)
+            found.append(decision)
+    return found

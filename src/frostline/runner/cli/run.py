@@ -170,8 +170,8 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     acting = [decision.step for decision in decisions if decision.action is not Action.SKIP]
     steps = [session.graph.steps[name] for name in acting]
     machine = this_machine(session.environ, wants_gpus=any(step.resources.gpus for step in steps))
-    certain = [session.graph.steps[decision.step] for decision in decisions if decision.action is Action.RUN]
-    refuse_what_never_fits(certain, machine, session.spec.file_name)
+    runs = [decision for decision in decisions if decision.action is Action.RUN and decision.is_certain]
+    refuse_what_never_fits((session.graph.steps[decision.step] for decision in runs), machine, session.spec.file_name)
     started = time.monotonic()
     executor = LocalExecutor(session.places.running, watch_gpus(session.environ))
     forced = selection.named if values.force else frozenset()

@@ -5,15 +5,30 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from frostline.console import out
 from frostline.runner.plan import Action, Decision
 
 
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """`{"step": …, "action": "run", "reasons": […], "causes": [{"kind": …}], "certain": true}`
+
+    `reasons` are sentences, `causes` the same as data. Not `certain`: steps before it act, and if what it reads comes
+    out the same, it is skipped after all.
+    """
+    return {
+        "step": decision.step,
+        "action": decision.action.value,
+        "reasons": list(decision.reasons),
+        "causes": [cause.as_json() for cause in decision.causes],
+        "certain": decision.is_certain,
+    }
+
+
 def decisions_json(decisions: Iterable[Decision]) -> str:
-    """`[{"step": …, "action": …, "reasons": […]}]`"""
-    rows = [{"step": d.step, "action": d.action.value, "reasons": list(d.reasons)} for d in decisions]
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    """A list of decisions as JSON."""
+    return json.dumps([decision_json(decision) for decision in decisions], indent=2, ensure_ascii=False)
 
 
 def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False, none: str | None = None) -> None:
@@ -23,20 +38,23 @@ def print_decisions(decisions: Sequence[Decision], *, all_steps: bool = False, n
         none: the line where there are no steps at all; None: a general one.
     """
     acting = [decision for decision in decisions if decision.action is not Action.SKIP]
-    shown = decisions if all_steps else [decision for decision in decisions if decision.reasons]
+    shown = decisions if all_steps else [decision for decision in decisions if decision.causes]
     width = max((len(decision.step) for decision in shown), default=0)
     for decision in shown:
         reasons = decision.reasons or ("up to date",)
         more = f"  (and {len(reasons) - 1} more: project why {decision.step})" if len(reasons) > 1 else ""
-        out(f"{decision.action.value:<7} {decision.step:<{width}}  {reasons[0]}{more}")
+        action = decision.action.value if decision.is_certain else "perhaps"
+        out(f"{action:<7} {decision.step:<{width}}  {reasons[0]}{more}")
     if not acting:
         out(none if none and not decisions else up_to_date(len(decisions)))
-    else:
-        n_restored = sum(decision.action is Action.RESTORE for decision in acting)
-        out(
-            f"{count(len(acting) - n_restored, 'step')} to run, {n_restored} to restore,"
-            f" {len(decisions) - len(acting)} up to date"
-        )
+        return
+    n_restored = sum(decision.action is Action.RESTORE for decision in acting)
+    n_perhaps = sum(not decision.is_certain for decision in acting)
+    perhaps = f", {n_perhaps} perhaps (if a dep comes out changed)" if n_perhaps else ""
+    out(
+        f"{count(len(acting) - n_restored - n_perhaps, 'step')} to run{perhaps}, {n_restored} to restore,"
+        f" {len(decisions) - len(acting)} up to date"
+    )
 
 
 def up_to_date(n_steps: int) -> str:
