@@ -15,45 +15,43 @@ from typing import Any
 class Entries:
     """An ordered table of name -> JSON value."""
 
-    __slots__ = ("_texts",)
+    __slots__ = ("_lines",)
 
     def __init__(self) -> None:
-        self._texts: dict[str, bytes] = {}
+        self._lines: dict[str, bytes] = {}  # name -> the name as JSON, a tab, the value as JSON
 
     def __contains__(self, name: str) -> bool:
-        return name in self._texts
+        return name in self._lines
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
+        return iter(self._lines)
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._lines)
 
     def get(self, name: str) -> Any:
         """The value of a name, parsed anew at each call; None when there is none."""
-        text = self._texts.get(name)
-        return None if text is None else json.loads(text)
+        line = self._lines.get(name)
+        return None if line is None else json.loads(line.partition(b"\t")[2])
 
     def put(self, name: str, value: Any) -> None:
         """Set the value of a name; a new name comes last."""
-        self._texts[name] = json.dumps(value).encode()
+        self._lines[name] = f"{json.dumps(name)}\t{json.dumps(value)}".encode()
 
     def drop(self, name: str) -> None:
         """Forget a name, if it is there."""
-        self._texts.pop(name, None)
+        self._lines.pop(name, None)
 
     def digest(self) -> str:
         """Hex SHA-256 of all values, without parsing any."""
         seen = hashlib.sha256()
-        for name, text in self._texts.items():
-            seen.update(name.encode() + b"\0" + text + b"\n")
+        for line in self._lines.values():
+            seen.update(line + b"\n")
         return seen.hexdigest()
 
     def to_bytes(self, head: Mapping[str, Any]) -> bytes:
         """A line for `head`, then one for each entry."""
-        lines = [json.dumps(head).encode()]
-        lines += [json.dumps(name).encode() + b"\t" + text for name, text in self._texts.items()]
-        return b"\n".join(lines)
+        return b"\n".join([json.dumps(head).encode(), *self._lines.values()])
 
 
 def from_bytes(data: bytes) -> tuple[dict[str, Any], Entries]:
@@ -64,8 +62,8 @@ def from_bytes(data: bytes) -> tuple[dict[str, Any], Entries]:
         raise ValueError("the first line is no object")
     entries = Entries()
     for line in lines:
-        name, tab, text = line.partition(b"\t")
+        name, tab, _ = line.partition(b"\t")
         if not tab:
             raise ValueError("a line without an entry")
-        entries._texts[str(json.loads(name))] = text
+        entries._lines[str(json.loads(name))] = line
     return head, entries
