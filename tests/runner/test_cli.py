@@ -107,8 +107,7 @@ def test_a_missing_project_file_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 def test_a_faulty_ledger_is_named_with_its_line(chain: Playground) -> None:
     chain.project("run", "all")
-    chain.write({"dvc.lock": "schema: '2.0'\nstages:\n<<<<<<< HEAD\n"})
-
+    chain.write({"dvc.lock": "schema: '2.0'\nstages:\n
     with pytest.raises(FrostlineError) as caught:
         chain.project("status")
 
@@ -246,6 +245,7 @@ def test_where_there_are_no_steps_that_is_said(playground: Playground, words: li
         assert json.loads(playground.project(*words, "--json")) == []
 
 
+<<<<<<< HEAD
 def test_assets_check_names_what_is_absent_or_changed(
     playground: Playground, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,3 +267,22 @@ def test_assets_check_names_what_is_absent_or_changed(
     assert re.search(r"b\.txt +its sha256 is", printed.out)
     assert re.search(r"c\.txt +is not there", printed.out)
     assert "2 of 3 assets not there as declared" in printed.err
+
+
+def test_render_shows_what_a_step_uses_and_leaves_secrets_symbolic(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "hidden")
+    playground.write(
+        {
+            "project.yml": "vars: {a: 1, b: 'x${vars.a}'}\nenv: {t: TOKEN}\ncommands:\n"
+            "  - {name: s, script: ['send ${env.t} ${vars.b}'], env: {KEY: '${env.t}'}, outputs: [o]}\n"
+        }
+    )
+
+    (step,) = json.loads(playground.project("render", "--json"))
+
+    assert step["script"] == ["send ${env.TOKEN} x1"]
+    assert (step["env"], step["env_names"], step["vars"]) == ({"KEY": "${env.TOKEN}"}, ["TOKEN"], {"a": "1", "b": "x1"})
+    assert yaml.safe_load(playground.project("render"))["steps"] == [step]
+    assert "hidden" not in playground.project("render")

@@ -1,4 +1,8 @@
-"""Print the final steps as YAML, with variables, profile and matrix filled in. `${env.X}` stays as it is."""
+"""Print the final steps as YAML, with variables, profile and matrix filled in. `${env.X}` stays as it is.
+
+Beside the keys of project.yml: matrix (the cell), imports (deps found in Python code), vars (the variables a step uses),
+env_names (environment variables whose change runs it again).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,11 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
 
 
 def as_plain(step: Step) -> dict[str, Any]:
-    """A step as plain values; what is empty is left out."""
+    """A step as plain values; what is empty is left out.
+
+    The keys are those of project.yml, and: `matrix`, the cell's values; `imports`, deps found in Python code; `vars`,
+    the variables it uses with their values; `env_names`, the environment variables whose change runs it again.
+    """
     resources = {key: getattr(step.resources, key) for key in ("cpus", "gpus", "memory_mib")}
     plain: dict[str, Any] = {
         "name": step.name,
@@ -47,7 +55,9 @@ def as_plain(step: Step) -> dict[str, Any]:
         "plots": [str(path) for path in step.plots],
         "checkpoint": [str(path) for path in step.checkpoint],
         "wait_for": list(step.wait_for),
-        "env": dict(step.env_values) or list(step.env_names),
+        "env": dict(step.env_values),
+        "env_names": list(step.env_names),
+        "vars": dict(step.variables),
         "requires": list(step.requires),
         "resources": {key: value for key, value in resources.items() if value is not None},
         "timeout_s": step.timeout_s,
