@@ -1,7 +1,7 @@
 """Print the final steps as YAML, with variables, profile and matrix filled in. `${env.X}` stays as it is.
 
-Beside the keys of project.yml: matrix (the cell), imports (deps found in Python code), vars (the variables a step uses),
-env_names (environment variables whose change runs it again).
+Beside the keys of project.yml: matrix (the cell), imports (deps found in Python code), vars (the variables a step
+uses), env_names (environment variables whose change runs it again).
 """
 
 from __future__ import annotations
