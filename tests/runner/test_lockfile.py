@@ -52,7 +52,7 @@ def test_the_copy_says_what_the_file_says_and_no_yaml_is_read_for_it(
 ) -> None:
     stages = load_plain(BY_DVC)["stages"]
     first = opened(file)
-    monkeypatch.setattr("frostline.runner.lockfile.load_plain", None)
+    monkeypatch.setattr("frostline.runner.lockfile.load_draining", None)
 
     second = opened(file)
 
@@ -108,7 +108,7 @@ def test_a_file_in_another_layout_is_written_out_whole(file: Path) -> None:
 
 
 def test_what_is_no_ledger_is_named(file: Path) -> None:
-    for text in ("stages: [x]", "stages: {a: 1}", "[]", "<<<<<<< HEAD"):
+    for text in ("stages: [x]", "stages: {a: 1}", "stages: text", "[]", "<<<<<<< HEAD"):
         file.write_text(text)
         with pytest.raises(StoreError):
             opened(file)

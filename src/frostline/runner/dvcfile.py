@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +19,8 @@ from frostline.runner.ledger import ENTRY_DIGITS, Ledger, Record, command_of
 from frostline.runner.lockfile import mark_of
 from frostline.runner.places import Places, plain_name
 from frostline.runner.spec import Step
-from frostline.runner.yaml_out import dump_yaml
-from frostline.runner.yaml_places import YamlError, load_plain
+from frostline.runner.yaml_out import dump_parts
+from frostline.runner.yaml_places import YamlError, load_draining, load_plain
 
 OWN_KEYS = ("cmd", "wdir", "deps", "outs", "metrics", "plots", "meta")
 HEADER = "# Made by `project run`: stages with `meta: frostline` are written anew, all others are left alone.\n"
@@ -106,7 +107,7 @@ def sync(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
     """
     wanted = wanted_stages(places, steps, ledger)
     text = _read(places.dvc_yaml)
-    document = _parse(text, places.dvc_yaml)
+    document = _without_our_stages(text, places.dvc_yaml)
     old = document.get("stages") or {}
     foreign = {name for name, stage in old.items() if not _is_ours(stage)}
     for name in wanted:
@@ -117,11 +118,11 @@ def sync(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
                 fix="Rename the step in project.yml, or remove the stage.",
             )
     _drop_lost_entries(ledger, wanted, foreign, old)
-    new = _merged(document, wanted)
-    changed = new != document
+    rendered = _rendered(text, places.dvc_yaml, _merged(document, wanted), foreign)
+    changed = rendered != text
     if changed:
         places.ledger.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(places.dvc_yaml, _rendered(text, new, foreign))
+        write_text_atomic(places.dvc_yaml, rendered)
         ledger.meta = None
     seal(places, steps, ledger)
     return changed
@@ -184,9 +185,26 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def _without_our_stages(text: str, path: Path) -> dict[str, Any]:
+    """dvc.yaml, of our stages only what a new one takes over: users' keys, and where their metrics and plots are."""
+    stages: dict[str, Any] = {}
+
+    def keep(name: Any, stage: Any) -> None:
+        if _is_ours(stage):
+            ours = {key: stage["meta"]["frostline"].get(key) for key in ("metrics", "plots")}
+            meta = {key: value for key, value in stage["meta"].items() if key != "frostline"}
+            kept = {key: value for key, value in stage.items() if key == "wdir" or key not in OWN_KEYS}
+            stage = {**kept, "meta": {**meta, "frostline": {key: value for key, value in ours.items() if value}}}
+        stages[name] = stage
+
+    document = _parse(text, path, keep)
+    return {**document, "stages": stages} if stages else document
+
+
+def _parse(text: str, path: Path, keep: Callable[[Any, Any], None] | None = None) -> dict[str, Any]:
+    """dvc.yaml; with `keep`, its stages go there one by one."""
     try:
-        document = load_plain(text)
+        document = load_plain(text) if keep is None else load_draining(text, "stages", keep)
     except YamlError as error:
         raise StoreError(
             f"dvc.yaml can't be read: {error.message}", where=f"{path}:{error.place.line}", fix="Mend it, or remove it."
@@ -196,12 +214,14 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
     return document or {}
 
 
-def _rendered(text: str, new: dict[str, Any], foreign: set[str]) -> str:
+def _rendered(text: str, path: Path, new: dict[str, Any], foreign: set[str]) -> str:
     """The new text. A file that is ours alone is written out; any other is edited so that comments stay."""
     body = text.removeprefix(HEADER)
+    if not new and not body.strip():
+        return text
     if not body.strip() or (not foreign and "#" not in body):
-        return HEADER + dump_yaml(new)
-    return _edited(text, new)
+        return HEADER + dump_parts(new)
+    return text if new == _parse(text, path) else _edited(text, new)
 
 
 def _edited(text: str, new: dict[str, Any]) -> str:

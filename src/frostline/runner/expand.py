@@ -119,6 +119,7 @@ class _Expander:
         self.moved = {name for values in spec.profiles.values() for name in values}  # vars that profiles change
         self.used_by_assets: set[str] = set()
         self.seen: set[str] = set()  # every variable that a reference names
+        self.known: dict[str, PurePosixPath] = {}  # a path that one step writes and another reads is kept once
 
     def scope(self, cell: Cell | None = None, env: Iterable[str] = (), included: Iterable[str] = ()) -> Scope:
         names = {**{name: name for name in env}, **self.spec.env}
@@ -245,7 +246,8 @@ class _Expander:
             for value in values if isinstance(values, list) else [values]:
                 path = with_env(as_text(value), self.environ)
                 if path.strip():
-                    found[PurePosixPath(posixpath.normpath(path))] = None
+                    normal = posixpath.normpath(path)
+                    found[self.known.setdefault(normal, PurePosixPath(normal))] = None
                 else:
                     self.faults.add(text.place, "This path is empty.")
         return tuple(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from frostline.files import write_text_atomic
 from frostline.runner.entries import Entries, from_bytes
 from frostline.runner.hashing import RACY_NS, replace_quickly
 from frostline.runner.walking import Mark
-from frostline.runner.yaml_places import YamlError, load_plain
+from frostline.runner.yaml_places import YamlError, load_draining
 
 LOCK_SCHEMA = "2.0"
 MIRROR_VERSION = 1
@@ -65,11 +65,8 @@ class LockFile:
         if mark is None:
             self.rest, self.bodies = {}, Entries()
         elif not self._read_mirror(mark):
-            content = _read(self.path)
-            stages = content.pop("stages", None) or {}
-            self.rest, self.bodies = content, Entries()
-            for name in list(stages):
-                self._hold(name, stages.pop(name))
+            self.bodies = Entries()
+            self.rest = _read(self.path, self._hold)
             self.is_mirrored = False
         self.mark = mark
         self.save_mirror()
@@ -89,11 +86,12 @@ class LockFile:
         news = {stage: body for stage, body in bodies.items() if self._key(stage) != sha256_json(body)}
         if not news:
             return
+        texts = self._texts_but(news)
+        from frostline.runner.yaml_out import dump_entry
+
         for stage, body in news.items():
             self._hold(stage, body)
-        texts = self._texts_but(news.keys())
-        for stage, body in news.items():
-            texts[stage] = _text_of(stage, body)
+            texts[stage] = dump_entry(stage, body)
         self._write(texts)
 
     def drop(self, stages: Iterable[str]) -> None:
@@ -114,7 +112,9 @@ class LockFile:
             self.is_mirrored = True
 
     def _hold(self, stage: str, body: Body) -> None:
-        self.bodies.put(stage, [sha256_json(body), body])
+        if not isinstance(body, dict):
+            raise _no_ledger(self.path)
+        self.bodies.put(str(stage), [sha256_json(body), body])
 
     def _read_mirror(self, mark: Mark) -> bool:
         try:
@@ -138,7 +138,9 @@ class LockFile:
             kept = [name for name in names if name not in changed]
             found = _sliced(self.path, self.mark)
             if found is None or not found.keys() >= set(kept):
-                found = {name: _text_of(name, self.bodies.get(name)[1]) for name in kept}
+                from frostline.runner.yaml_out import dump_entry
+
+                found = {name: dump_entry(name, self.bodies.get(name)[1]) for name in kept}
             self.texts = {name: found.get(name, "") for name in names}
         return self.texts
 
@@ -150,13 +152,6 @@ class LockFile:
         write_text_atomic(self.path, head + stages)
         self.mark = mark_of(self.path)
         self.is_mirrored = False
-
-
-def _text_of(stage: str, body: Body) -> str:
-    """A stage's entry as it stands below `stages:`."""
-    from frostline.runner.yaml_out import dump_yaml
-
-    return dump_yaml({"stages": {stage: body}}).removeprefix("stages:\n")
 
 
 def _sliced(path: Path, mark: Mark | None) -> dict[str, str] | None:
@@ -179,9 +174,10 @@ def _sliced(path: Path, mark: Mark | None) -> dict[str, str] | None:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, sink: Callable[[str, Body], None]) -> dict[str, Any]:
+    """What stands beside the stages; those go to `sink` one by one."""
     try:
-        content = load_plain(path.read_text(encoding="utf-8"))
+        content = load_draining(path.read_text(encoding="utf-8"), "stages", sink)
     except FileNotFoundError:
         return {}
     except YamlError as error:
@@ -192,12 +188,10 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     if content is None:
         return {}
-    if not isinstance(content, dict) or not _are_stages(content.get("stages") or {}):
-        raise StoreError(
-            f"{path.name} is not a ledger of DVC 2 or 3.", where=str(path), fix="Remove it, or restore it."
-        )
+    if not isinstance(content, dict) or content.pop("stages", None):
+        raise _no_ledger(path)
     return content
 
 
-def _are_stages(stages: Any) -> bool:
-    return isinstance(stages, dict) and all(isinstance(body, dict) for body in stages.values())
+def _no_ledger(path: Path) -> StoreError:
+    return StoreError(f"{path.name} is not a ledger of DVC 2 or 3.", where=str(path), fix="Remove it, or restore it.")

@@ -38,3 +38,19 @@ def dump_yaml(value: Any) -> str:
         value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=10**9, allow_unicode=True
     )
     return text
+
+
+def dump_parts(document: dict[str, Any], key: str = "stages") -> str:
+    """`document` with the mapping below `key` last, written entry by entry: a large one takes little memory so."""
+    others = {name: value for name, value in document.items() if name != key}
+    parts = [dump_yaml(others)] if others or key not in document else []
+    if document.get(key):
+        parts += [f"{key}:\n", *(dump_entry(name, value) for name, value in document[key].items())]
+    elif key in document:
+        parts.append(dump_yaml({key: document[key]}))
+    return "".join(parts)
+
+
+def dump_entry(name: str, value: Any) -> str:
+    """One entry of a mapping of the top level, indented as it stands there."""
+    return dump_yaml({"": {name: value}}).partition("\n")[2]

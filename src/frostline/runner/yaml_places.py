@@ -93,12 +93,21 @@ def load_plain(text: str) -> Any:
     return _load(text, _PlainBuilder)
 
 
+def load_draining(text: str, key: str, sink: Callable[[Any, Any], None]) -> Any:
+    """Like `load_plain`, but the entries of the mapping below `key` go to `sink` one by one, and are not kept."""
+
+    def builder(parser: Any) -> _PlainBuilder:
+        return _DrainingBuilder(parser, key, sink)
+
+    return _load(text, builder)
+
+
 def load_with_places(text: str) -> Any:
     """Like `load_plain`, with Map, Seq and Text in the place of dict, list and str. Raises YamlError."""
     return _load(text, _PlacedBuilder)
 
 
-def _load(text: str, builder: type[_PlainBuilder]) -> Any:
+def _load(text: str, builder: Callable[[Any], _PlainBuilder]) -> Any:
     parser = None
     try:
         parser = CParser(text)
@@ -221,6 +230,37 @@ class _PlainBuilder:
         if not all(isinstance(item, kind) for item in maps):
             raise YamlError("'<<' takes a mapping or a list of mappings.", _place(event))
         return maps
+
+
+class _DrainingBuilder(_PlainBuilder):
+    """Hands the entries of one mapping of the top level on as they come, so that they never stand side by side."""
+
+    def __init__(self, parser: Any, key: str, sink: Callable[[Any, Any], None]) -> None:
+        super().__init__(parser)
+        self.key = key
+        self.sink = sink
+        self.depth = 0
+        self.last: Any = None  # the word read last at the top level
+
+    def scalar(self, event: Any) -> Any:
+        """The same; a key of the top level is kept in mind."""
+        value = super().scalar(event)
+        if self.depth == 1:
+            self.last = value
+        return value
+
+    def mapping(self, event: Any) -> Any:
+        """A dict; for the mapping that is drained, an empty one."""
+        self.depth += 1
+        try:
+            if self.depth != 2 or self.last != self.key:
+                return super().mapping(event)
+            while type(event := self.next()) is not MappingEndEvent:
+                name = self.value(event)
+                self.sink(name, self.value(self.next()))
+            return {}
+        finally:
+            self.depth -= 1
 
 
 class _PlacedBuilder(_PlainBuilder):
