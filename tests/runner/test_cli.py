@@ -245,7 +245,6 @@ def test_where_there_are_no_steps_that_is_said(playground: Playground, words: li
         assert json.loads(playground.project(*words, "--json")) == []
 
 
-<<<<<<< HEAD
 def test_assets_check_names_what_is_absent_or_changed(
     playground: Playground, capsys: pytest.CaptureFixture[str]
 ) -> None:

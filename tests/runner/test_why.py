@@ -87,6 +87,19 @@ def test_a_step_with_a_cause_of_its_own_follows_surely_and_one_that_waits_perhap
     assert planned[3] == "2 steps to run, 1 perhaps (if a dep comes out changed), 0 to restore, 0 up to date"
 
 
+def test_below_a_plan_stands_what_it_would_put_out_of_date(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.write({"source.txt": "changed\n"})
+
+    for words in (["run", "first", "--dry"], ["status", "first"]):
+        said = chain.project(*words).splitlines()
+        assert said[1:] == [
+            "1 step to run, 0 to restore, 0 up to date",
+            "then perhaps, if a dep comes out changed: second, third",
+        ]
+    assert len(json.loads(chain.project("status", "first", "--json"))) == 1
+
+
 def test_a_restored_step_promises_its_outputs_so_that_nothing_is_perhaps(chain: Playground) -> None:
     chain.project("run", "all")
     chain.write({"source.txt": "changed\n"})

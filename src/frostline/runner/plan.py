@@ -228,16 +228,17 @@ def _others_write(graph: Graph, step: Step, path: PurePosixPath) -> bool:
     return any(graph.last_writers[other] != step.name for other in around)
 
 
-def following(graph: Graph, decisions: Mapping[str, Decision], name: str) -> list[Decision]:
-    """The decisions that follow from one: steps that act as a dep of theirs is made anew, directly or not.
+def following(graph: Graph, decisions: Mapping[str, Decision], names: Iterable[str]) -> list[Decision]:
+    """The decisions that follow from those on `names`: steps that act as a dep of theirs is made anew, directly or not.
 
     Args:
-        decisions: in the plan's order, those of the steps below `name` among them.
+        decisions: in the plan's order, those of the steps below `names` among them.
     """
-    reached = {name}
+    given = set(names)
+    reached = {name for name in given if decisions[name].action is not Action.SKIP}
     found = []
     for step, decision in decisions.items():
-        if decision.action is Action.SKIP or step in reached:
+        if decision.action is Action.SKIP or step in given:
             continue
         producers = graph.producers[step]
         about = [PurePosixPath(cause.name) for cause in decision.causes if cause.kind in (Kind.UPSTREAM, Kind.DEP)]

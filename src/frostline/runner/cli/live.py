@@ -94,10 +94,10 @@ class LiveReporter(PlainReporter):
         """Print a line above what is drawn."""
         self.console.print(Text.from_ansi(text), soft_wrap=True)
 
-    def output(self, step: str, line: str) -> None:
-        """Print a line of a step, its colours kept."""
-        if self.streams:
-            self.line(coloured(line))
+    def output(self, step: str, lines: Sequence[str]) -> None:
+        """Print lines of a step, their colours kept."""
+        if self.streams and lines:
+            self.line("\n".join(map(coloured, lines)))
 
     def _draw(self) -> None:
         width, height = self.console.size

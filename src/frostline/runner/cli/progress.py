@@ -61,8 +61,7 @@ class PlainReporter:
     def tick(self, running: Sequence[Running]) -> None:
         """Pass on what the steps have printed since."""
         for job in running:
-            for line in self.tails[job.job.step].new_lines():
-                self.output(job.job.step, line)
+            self.output(job.job.step, self.tails[job.job.step].new_lines())
 
     def finished(self, step: Step, running: Running) -> None:
         """Say that a step is done."""
@@ -98,14 +97,13 @@ class PlainReporter:
         """Print a line of our own."""
         say(text)
 
-    def output(self, step: str, line: str) -> None:
-        """Print a line of a step."""
-        if self.streams:
-            self.line(f"{step} | {plain(line)}" if self.prefixes else plain(line))
+    def output(self, step: str, lines: Sequence[str]) -> None:
+        """Print lines of a step."""
+        if self.streams and lines:
+            self.line("\n".join(f"{step} | {plain(line)}" if self.prefixes else plain(line) for line in lines))
 
     def _pass_on_rest(self, step: str) -> None:
-        for line in self.tails[step].rest():
-            self.output(step, line)
+        self.output(step, self.tails[step].rest())
 
     def summary(self, tally: Tally, seconds: float) -> str:
         """The last line of a run."""

@@ -11,6 +11,7 @@ import time
 
 from frostline.console import out, say
 from frostline.errors import UsageError
+from frostline.runner.cli.around import print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions, up_to_date
 from frostline.runner.graph import Selection, refuse_overlaps
@@ -59,7 +60,11 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     decisions = session.plan(selection, force=values.force)
     if values.dry:
         none = _why_none(session, values.names)
-        out(decisions_json(decisions)) if values.json else print_decisions(decisions, none=none)
+        if values.json:
+            out(decisions_json(decisions))
+        else:
+            print_decisions(decisions, none=none)
+            print_what_follows(session, selection, decisions)
         session.hasher.save()
     elif all(decision.action is Action.SKIP for decision in decisions):
         session.hasher.save()

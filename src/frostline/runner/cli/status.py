@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from frostline.console import out
+from frostline.runner.cli.around import print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions
 from frostline.runner.plan import Action
@@ -27,8 +28,14 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Plan, and show the plan."""
     session = open_session(values, rest)
     session.absent.everything = values.no_data
-    decisions = session.plan(session.select(values.names))
+    selection = session.select(values.names)
+    decisions = session.plan(selection)
     session.hasher.save()
-    out(decisions_json(decisions)) if values.json else print_decisions(decisions, all_steps=values.all_steps)
+    if values.json:
+        out(decisions_json(decisions))
+    else:
+        print_decisions(decisions, all_steps=values.all_steps)
+        if values.names:
+            print_what_follows(session, selection, decisions)
     if values.check and any(decision.action is not Action.SKIP for decision in decisions):
         raise SystemExit(1)

@@ -9,9 +9,9 @@ from typing import Any
 
 from frostline.console import out, paint_out
 from frostline.runner.causes import Cause, Kind, is_shortened, lines_of
+from frostline.runner.cli.around import following_lines, plan_around
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decision_json, duration, local_time
-from frostline.runner.graph import all_below
 from frostline.runner.plan import Action, Decision, following
 from frostline.runner.records import newest_records
 from frostline.runner.session import Session
@@ -34,8 +34,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     session = open_session(values, rest)
     selection = session.select(values.names)
     named = [name for name in selection.order if name in selection.named]
-    around = session.select([*named, *all_below(session.graph, named)]) if named else selection
-    decisions = {decision.step: decision for decision in session.plan(around)}
+    decisions = plan_around(session, selection, named)
     session.hasher.save()
     if values.json:
         out(json.dumps([_as_json(session, decisions, name) for name in named], indent=2, ensure_ascii=False))
@@ -54,17 +53,8 @@ def _show(session: Session, decisions: dict[str, Decision], name: str) -> None:
     record = _last_record(session, name)
     for line in _notes(session, name, record):
         out(f"  {line}")
-    if decision.action is Action.SKIP:
-        return
-    follows = following(session.graph, decisions, name)
-    for is_certain, words in ((True, "then these would run"), (False, "then perhaps, if a dep comes out changed")):
-        names = [
-            f"{other.step} (from the store)" if other.action is Action.RESTORE else other.step
-            for other in follows
-            if other.is_certain is is_certain
-        ]
-        if names:
-            out(f"  {words}: {', '.join(names)}")
+    for line in following_lines(following(session.graph, decisions, [name])):
+        out(f"  {line}")
 
 
 def _headline(cause: Cause) -> str:
@@ -149,7 +139,7 @@ def _as_json(session: Session, decisions: dict[str, Decision], name: str) -> dic
         "upstream": list(session.graph.upstream[name]),
         "downstream": [
             {"step": other.step, "action": other.action.value, "certain": other.is_certain}
-            for other in following(session.graph, decisions, name)
+            for other in following(session.graph, decisions, [name])
         ],
         "last_run": _last_record(session, name),
     }
