@@ -94,7 +94,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ("max_epochs = 2", "dropout = -0.1", "This must be greater than or equal to 0, not -0.1.", "training.dropout"),
     ("max_epochs = 2", "dropout = NaN", "This must be", "training.dropout"),
     ("max_epochs = 2", "averages = 1.0", "not 1.0.", "training.averages"),
-    ("max_epochs = 2", 'score_weights = {"las": NaN}', "This must be a finite number", "training.score_weights"),
+    ("max_epochs = 2", "score_weights = {\"las\": NaN}", "This must be a finite number", "training.score_weights"),
     ("seed = 3", f"seed = {2**64}", "This must be less than", "system.seed"),
     ("seed = 3", "threads = -1", "This must be greater than or equal to 0, not -1.", "system.threads"),
     (

@@ -58,9 +58,8 @@ def faults(tmp_path: Path, text: str) -> CorpusError:
     return caught.value
 
 
-def row(
-    number: int, head: int | str = "_", *, form: str = "w", upos: str = "_", feats: str = "_", misc: str = "_"
-) -> str:
+def row(number: int, head: int | str = "_", *, form: str = "w", upos: str = "_", feats: str = "_",
+        misc: str = "_") -> str:
     return f"{number}\t{form}\t_\t{upos}\t_\t{feats}\t{head}\t_\t_\t{misc}\n"
 
 
@@ -120,9 +119,8 @@ def test_predicted_annotations_are_what_is_written(tmp_path: Path) -> None:
 
 @settings(deadline=None)
 @given(docs())
-def test_any_doc_can_be_written_and_read_with_its_words_and_tags(
-    tmp_path_factory: pytest.TempPathFactory, doc: Doc
-) -> None:
+def test_any_doc_can_be_written_and_read_with_its_words_and_tags(tmp_path_factory: pytest.TempPathFactory,
+                                                                doc: Doc) -> None:
     doc.misc = doc.deps = doc.heads = None
     doc.group = None
     path = tmp_path_factory.mktemp("conllu") / "x.conllu"
@@ -139,8 +137,7 @@ def test_any_doc_can_be_written_and_read_with_its_words_and_tags(
         expected = doc.column(name)
         found = back.column(name)
         assert (found.values() if found else [None] * len(doc)) == [
-            value or None for value in (expected.values() if expected else [None] * len(doc))
-        ]
+            value or None for value in (expected.values() if expected else [None] * len(doc))]
 
 
 def test_white_space_of_any_kind_and_shared_spans_survive_the_file(tmp_path: Path) -> None:
@@ -164,38 +161,35 @@ def test_files_without_newdoc_are_cut_by_sentences(tmp_path: Path) -> None:
     assert [doc.doc_id for doc in read(tmp_path, text, n_sentences_per_doc=3)] == ["x-1", "x-2"]
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "says"),
-    [
-        ("1\tw\t_\n\n", 1, "3 columns"),
-        ("1 w _ _ _ _ _ _ _ _\n\n", 1, "spaces where tabs"),
-        (row(1) + row(3) + "\n", 2, "'3' where 2"),
-        (row(1) + row(2, "x") + "\n", 2, "HEAD is 'x'"),
-        (row(1, 5) + "\n", 1, "HEAD is 5, but the sentence has 1 words"),
-        (row(1, 1) + "\n", 1, "its own head"),
-        (row(1, 2) + row(2, 3) + row(3, 1) + "\n", 1, "lead back"),
-        (row(1) + "# late\n" + row(2) + "\n", 2, "comment stands among"),
-        ("# lonely\n\n" + row(1) + "\n", 1, "no word"),
-        ("2-3\tw\t_\t_\t_\t_\t_\t_\t_\t_\n" + row(1) + "\n", 1, "2-3 stands before word 1"),
-        ("1-3\tw\t_\t_\t_\t_\t_\t_\t_\t_\n" + row(1) + "\n", 2, "goes beyond the 1 words"),
-        (row(1) + "3.1\tw\t_\t_\t_\t_\t_\t_\t_\t_\n\n", 2, "empty node 3.1"),
-        (row(1).replace("w", "") + "\n", 1, "Column 2 is empty"),
-        (row(1).replace("_\n", "NER=PER\n") + "\n", 1, "NER=PER"),
-        ("# cats = sport\n" + row(1) + "\n", 1, "no categories"),
-        (row(1, feats="foo") + "\n", 1, "'foo', which is no feature"),
-        (row(1, feats="A=1|=2") + "\n", 1, "'=2', which is no feature"),
-        (row(1, feats="A=1|B=") + "\n", 1, "'B=', which is no feature"),
-        (row(1, feats="A=1|B=1|A=2") + "\n", 1, "'A' twice"),
-        (row(1, feats="A=1|") + "\n", 1, "'', which is no feature"),
-        ("1-2\tw\t_\t_\t_\tfoo\t_\t_\t_\t_\n" + row(1) + row(2) + "\n", 1, "no feature"),
-        (row(1, upos="NO UN") + "\n", 1, "UPOS is 'NO UN', with white space"),
-        (row(1, feats="A=1 |B=2") + "\n", 1, "FEATS is 'A=1 |B=2', with white space"),
-        (row(1).replace("w", "a\x00b") + "\n", 1, "control character U+0000 in FORM"),
-        (row(1, feats="A=\x1b") + "\n", 1, "control character U+001B in FEATS"),
-        (row(1) + row(2, 0) + row(3, 0) + "\n", 3, "second root, after word 2"),
-        ("", 1, "empty"),
-    ],
-)
+@pytest.mark.parametrize(("text", "line", "says"), [
+    ("1\tw\t_\n\n", 1, "3 columns"),
+    ("1 w _ _ _ _ _ _ _ _\n\n", 1, "spaces where tabs"),
+    (row(1) + row(3) + "\n", 2, "'3' where 2"),
+    (row(1) + row(2, "x") + "\n", 2, "HEAD is 'x'"),
+    (row(1, 5) + "\n", 1, "HEAD is 5, but the sentence has 1 words"),
+    (row(1, 1) + "\n", 1, "its own head"),
+    (row(1, 2) + row(2, 3) + row(3, 1) + "\n", 1, "lead back"),
+    (row(1) + "# late\n" + row(2) + "\n", 2, "comment stands among"),
+    ("# lonely\n\n" + row(1) + "\n", 1, "no word"),
+    ("2-3\tw\t_\t_\t_\t_\t_\t_\t_\t_\n" + row(1) + "\n", 1, "2-3 stands before word 1"),
+    ("1-3\tw\t_\t_\t_\t_\t_\t_\t_\t_\n" + row(1) + "\n", 2, "goes beyond the 1 words"),
+    (row(1) + "3.1\tw\t_\t_\t_\t_\t_\t_\t_\t_\n\n", 2, "empty node 3.1"),
+    (row(1).replace("w", "") + "\n", 1, "Column 2 is empty"),
+    (row(1).replace("_\n", "NER=PER\n") + "\n", 1, "NER=PER"),
+    ("# cats = sport\n" + row(1) + "\n", 1, "no categories"),
+    (row(1, feats="foo") + "\n", 1, "'foo', which is no feature"),
+    (row(1, feats="A=1|=2") + "\n", 1, "'=2', which is no feature"),
+    (row(1, feats="A=1|B=") + "\n", 1, "'B=', which is no feature"),
+    (row(1, feats="A=1|B=1|A=2") + "\n", 1, "'A' twice"),
+    (row(1, feats="A=1|") + "\n", 1, "'', which is no feature"),
+    ("1-2\tw\t_\t_\t_\tfoo\t_\t_\t_\t_\n" + row(1) + row(2) + "\n", 1, "no feature"),
+    (row(1, upos="NO UN") + "\n", 1, "UPOS is 'NO UN', with white space"),
+    (row(1, feats="A=1 |B=2") + "\n", 1, "FEATS is 'A=1 |B=2', with white space"),
+    (row(1).replace("w", "a\x00b") + "\n", 1, "control character U+0000 in FORM"),
+    (row(1, feats="A=\x1b") + "\n", 1, "control character U+001B in FEATS"),
+    (row(1) + row(2, 0) + row(3, 0) + "\n", 3, "second root, after word 2"),
+    ("", 1, "empty"),
+])
 def test_a_fault_is_named_with_its_line_and_its_cure(tmp_path: Path, text: str, line: int, says: str) -> None:
     error = faults(tmp_path, text)
 
@@ -224,20 +218,17 @@ def test_one_cause_is_one_fault(tmp_path: Path, lines: list[str]) -> None:
     assert "faults" not in error.message
 
 
-@pytest.mark.parametrize(
-    ("text", "warning"),
-    [
-        (
-            "# text = Hi you .\n" + row(1, form="Hi", misc="SpaceAfter=No") + row(2, form="you") + "\n",
-            ":1: The comment '# text' is not what the words and SpaceAfter give: 'Hi you .', not 'Hiyou'. The words count.",
-        ),
-        (row(1) + row(2, upos="NUON") + "\n", ":2: 'NUON' is none of UD's parts of speech."),
-        (
-            row(1, upos="noun") + "\n" + row(1, upos="verb") + row(2, upos="verb") + "\n",
-            ":1: 'noun' is none of UD's parts of speech. There are 2 more like it.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("text", "warning"), [
+    (
+        "# text = Hi you .\n" + row(1, form="Hi", misc="SpaceAfter=No") + row(2, form="you") + "\n",
+        ":1: The comment '# text' is not what the words and SpaceAfter give: 'Hi you .', not 'Hiyou'. The words count.",
+    ),
+    (row(1) + row(2, upos="NUON") + "\n", ":2: 'NUON' is none of UD's parts of speech."),
+    (
+        row(1, upos="noun") + "\n" + row(1, upos="verb") + row(2, upos="verb") + "\n",
+        ":1: 'noun' is none of UD's parts of speech. There are 2 more like it.",
+    ),
+])
 def test_what_can_be_kept_as_it_is_gives_a_warning_for_all_of_its_kind(
     tmp_path: Path, text: str, warning: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,11 +279,8 @@ def test_bytes_that_are_not_utf8_are_named_with_their_line(tmp_path: Path) -> No
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(["1", "2", "1-2", "1.1", "\t", "w", "_", "#", "\n", "\n\n", "9", "=", " ", "\x0c"]), max_size=40
-    )
-)
+@given(st.lists(st.sampled_from(["1", "2", "1-2", "1.1", "\t", "w", "_", "#", "\n", "\n\n", "9", "=", " ", "\x0c"]),
+                max_size=40))
 def test_no_file_makes_more_than_a_corpus_error(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -> None:
     path = tmp_path_factory.mktemp("conllu") / "x.conllu"
     path.write_text("".join(parts))
@@ -304,12 +292,10 @@ def test_no_file_makes_more_than_a_corpus_error(tmp_path_factory: pytest.TempPat
     assert sum(map(len, docs)) > 0
 
 
-@pytest.mark.parametrize(
-    ("split", "n_docs", "n_words"), [("dev", 318, 25147), ("test", 316, 25094), ("train", 540, 204577)]
-)
-def test_ewt_comes_back_byte_for_byte_through_a_corpus(
-    ewt: Path, tmp_path: Path, split: str, n_docs: int, n_words: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("split", "n_docs", "n_words"), [
+    ("dev", 318, 25147), ("test", 316, 25094), ("train", 540, 204577)])
+def test_ewt_comes_back_byte_for_byte_through_a_corpus(ewt: Path, tmp_path: Path, split: str, n_docs: int,
+                                                       n_words: int, capsys: pytest.CaptureFixture[str]) -> None:
     path = ewt / f"en_ewt-ud-{split}.conllu"
 
     write_corpus(read_conllu(path), tmp_path / "c")

@@ -40,7 +40,6 @@ def fault(read: Any) -> FrostlineError:
 
 # --- columns
 
-
 def test_blocks_are_documents_and_every_scheme_becomes_iob2(tmp_path: Path) -> None:
     path = put(tmp_path / "x.iob", "Empire\tB-loc\nState\tE-loc\nis\tO\n\t\nRome U-loc\n")
 
@@ -52,10 +51,8 @@ def test_blocks_are_documents_and_every_scheme_becomes_iob2(tmp_path: Path) -> N
 
 
 def test_docstart_lines_make_documents_of_sentences_with_tags(tmp_path: Path) -> None:
-    text = (
-        "-DOCSTART- -X- -X- O\n\nEU NNP B-NP I-ORG\nrejects VBZ B-VP O\n\nPeter NNP B-NP I-PER\n\n"
-        "-DOCSTART- -X- -X- O\n\nok UH O O\n"
-    )
+    text = ("-DOCSTART- -X- -X- O\n\nEU NNP B-NP I-ORG\nrejects VBZ B-VP O\n\nPeter NNP B-NP I-PER\n\n"
+            "-DOCSTART- -X- -X- O\n\nok UH O O\n")
     path = put(tmp_path / "x.conll", text)
 
     first, second = read_columns(path)
@@ -75,43 +72,28 @@ def test_a_hash_sign_is_a_word(tmp_path: Path) -> None:
     assert [doc.words.values() for doc in read_columns(put(tmp_path / "x.iob", "#\tO\n#win\tO\n"))] == [["#", "#win"]]
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "says"),
-    [("a\tO\nlonely\n", 2, "no tag"), ("a\tO\nb\tPER\n", 2, "'PER' is no entity tag"), ("\tO\n", 1, "empty")],
-)
+@pytest.mark.parametrize(("text", "line", "says"), [
+    ("a\tO\nlonely\n", 2, "no tag"), ("a\tO\nb\tPER\n", 2, "'PER' is no entity tag"), ("\tO\n", 1, "empty")])
 def test_faults_of_columns_are_named(tmp_path: Path, text: str, line: int, says: str) -> None:
     error = fault(lambda: read_columns(put(tmp_path / "x.iob", text)))
 
     assert error.where == f"{tmp_path / 'x.iob'}:{line}" and says in str(error)
 
 
-@pytest.mark.parametrize(
-    ("name", "n_docs", "n_words", "n_entities"),
-    [
-        ("wnut17train.conll", 3394, 62730, 1975),
-        ("emerging.dev.conll", 1009, 15733, 836),
-        ("emerging.test.annotated", 1287, 23394, 1079),
-    ],
-)
-def test_wnut_has_the_entities_its_authors_count(
-    wnut: Path, tmp_path: Path, name: str, n_docs: int, n_words: int, n_entities: int
-) -> None:
+@pytest.mark.parametrize(("name", "n_docs", "n_words", "n_entities"), [
+    ("wnut17train.conll", 3394, 62730, 1975), ("emerging.dev.conll", 1009, 15733, 836),
+    ("emerging.test.annotated", 1287, 23394, 1079)])
+def test_wnut_has_the_entities_its_authors_count(wnut: Path, tmp_path: Path, name: str, n_docs: int, n_words: int,
+                                                 n_entities: int) -> None:
     corpus = convert([wnut / name], tmp_path / "c")
 
     assert (len(corpus), corpus.n_words) == (n_docs, n_words)
     assert sum(len(doc.entities()) for doc in corpus) == n_entities
     assert {tag[2:] for tag in corpus.distinct("ents")} - {""} == {
-        "corporation",
-        "creative-work",
-        "group",
-        "location",
-        "person",
-        "product",
-    }
+        "corporation", "creative-work", "group", "location", "person", "product"}
 
 
 # --- JSON lines
-
 
 def from_json(tmp_path: Path, *values: Any) -> list[Doc]:
     path = put(tmp_path / "x.jsonl", "".join(json.dumps(value) + "\n" for value in values))
@@ -119,22 +101,11 @@ def from_json(tmp_path: Path, *values: Any) -> list[Doc]:
 
 
 def test_text_and_tokens_and_all_annotations_are_read(tmp_path: Path) -> None:
-    (doc,) = from_json(
-        tmp_path,
-        {
-            "id": "d1",
-            "group": "blog",
-            "text": "It's Paris.",
-            "tokens": ["It", "'s", "Paris", "."],
-            "tags": ["PRP", "VBZ", None, "."],
-            "heads": [2, 2, 2, 2],
-            "sent_starts": [1, 0, 0, 0],
-            "entities": [[5, 10, "LOC"]],
-            "cats": {"travel": 1, "food": 0},
-            "spans": {"p": [[0, 4, "X"]]},
-            "meta": {"a": 1},
-        },
-    )
+    (doc,) = from_json(tmp_path, {
+        "id": "d1", "group": "blog", "text": "It's Paris.", "tokens": ["It", "'s", "Paris", "."],
+        "tags": ["PRP", "VBZ", None, "."], "heads": [2, 2, 2, 2], "sent_starts": [1, 0, 0, 0],
+        "entities": [[5, 10, "LOC"]], "cats": {"travel": 1, "food": 0}, "spans": {"p": [[0, 4, "X"]]},
+        "meta": {"a": 1}})
 
     assert doc.starts.tolist() == [0, 2, 5, 10]
     assert doc.xpos is not None and doc.xpos.values() == ["PRP", "VBZ", None, "."]
@@ -144,9 +115,8 @@ def test_text_and_tokens_and_all_annotations_are_read(tmp_path: Path) -> None:
 
 
 def test_text_alone_goes_through_the_tokenizer(tmp_path: Path) -> None:
-    (doc,) = from_json(
-        tmp_path, {"text": "New York-based, ok", "cats": ["x"], "entities": [[0, 8, "LOC"], [9, 12, "ODD"]]}
-    )
+    (doc,) = from_json(tmp_path, {"text": "New York-based, ok", "cats": ["x"],
+                                  "entities": [[0, 8, "LOC"], [9, 12, "ODD"]]})
 
     assert doc.words.values() == ["New", "York", "-", "based", ",", "ok"]
     assert doc.ents is not None and doc.ents.values() == ["B-LOC", "I-LOC", "O", None, "O", "O"]
@@ -154,34 +124,23 @@ def test_text_alone_goes_through_the_tokenizer(tmp_path: Path) -> None:
 
 
 def test_tokens_alone_are_joined(tmp_path: Path) -> None:
-    joined, spaced = from_json(
-        tmp_path, {"tokens": ["a", "b"], "ents": ["U-X", "O"]}, {"tokens": ["a", "b"], "spaces": [False, False]}
-    )
+    joined, spaced = from_json(tmp_path, {"tokens": ["a", "b"], "ents": ["U-X", "O"]},
+                               {"tokens": ["a", "b"], "spaces": [False, False]})
 
     assert (joined.text, spaced.text) == ("a b", "ab")
     assert joined.ents is not None and joined.ents.values() == ["B-X", "O"]
 
 
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("{", "no JSON"),
-        ("[]", "no JSON object"),
-        ("{}", "neither text nor tokens"),
-        ('{"txt": "a"}', "Unknown key 'txt'"),
-        ('{"text": "a", "tags": ["X"]}', "no tokens"),
-        ('{"tokens": ["a", 1]}', "no list of strings"),
-        ('{"tokens": ["a"], "tags": ["X", "Y"]}', "no list of 1 strings"),
-        ('{"text": "a b", "tokens": ["a", "c"]}', "not what follows"),
-        ('{"tokens": ["a"], "heads": [4]}', "from 0 to 0"),
-        ('{"text": "ab", "tokens": ["ab"], "entities": [[0, 1, "X"]]}', "does not begin and end"),
-        ('{"text": "ab", "entities": [[0, 9, "X"]]}', "covers no token"),
-        ('{"text": "ab", "entities": [3]}', "no span"),
-        ('{"tokens": ["a"], "ents": ["PER"]}', "no entity tag"),
-        ('{"text": "a", "cats": {"x": "y"}}', "don't fit"),
-        ('{"tokens": ["a", "b"], "entities": [[0, 1, "X"], [0, 3, "Y"]]}', "overlaps"),
-    ],
-)
+@pytest.mark.parametrize(("line", "says"), [
+    ("{", "no JSON"), ("[]", "no JSON object"), ("{}", "neither text nor tokens"),
+    ('{"txt": "a"}', "Unknown key 'txt'"), ('{"text": "a", "tags": ["X"]}', "no tokens"),
+    ('{"tokens": ["a", 1]}', "no list of strings"), ('{"tokens": ["a"], "tags": ["X", "Y"]}', "no list of 1 strings"),
+    ('{"text": "a b", "tokens": ["a", "c"]}', "not what follows"), ('{"tokens": ["a"], "heads": [4]}', "from 0 to 0"),
+    ('{"text": "ab", "tokens": ["ab"], "entities": [[0, 1, "X"]]}', "does not begin and end"),
+    ('{"text": "ab", "entities": [[0, 9, "X"]]}', "covers no token"), ('{"text": "ab", "entities": [3]}', "no span"),
+    ('{"tokens": ["a"], "ents": ["PER"]}', "no entity tag"), ('{"text": "a", "cats": {"x": "y"}}', "don't fit"),
+    ('{"tokens": ["a", "b"], "entities": [[0, 1, "X"], [0, 3, "Y"]]}', "overlaps"),
+])
 def test_faults_of_json_lines_are_named(tmp_path: Path, line: str, says: str) -> None:
     path = put(tmp_path / "x.jsonl", '{"text": "fine"}\n' + line + "\n")
 
@@ -205,11 +164,8 @@ def test_any_doc_survives_json_lines(tmp_path_factory: pytest.TempPathFactory, d
 
 # --- text
 
-
-@pytest.mark.parametrize(
-    ("unit", "expected"),
-    [("block", ["One. Two", "Three"]), ("line", ["One.", "Two", "Three"]), ("file", ["One. Two Three"])],
-)
+@pytest.mark.parametrize(("unit", "expected"), [
+    ("block", ["One. Two", "Three"]), ("line", ["One.", "Two", "Three"]), ("file", ["One. Two Three"])])
 def test_documents_of_text_are_blocks_lines_or_files(tmp_path: Path, unit: Any, expected: list[str]) -> None:
     path = put(tmp_path / "x.txt", "\n\nOne.\nTwo\n  \n\nThree\n\n")
 
@@ -218,22 +174,12 @@ def test_documents_of_text_are_blocks_lines_or_files(tmp_path: Path, unit: Any, 
 
 # --- the choice among formats
 
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("x.conllu", "", "conllu"),
-        ("x.txt", "a\tO\n", "text"),
-        ("x.jsonl", "", "jsonl"),
-        ("x.bio", "", "columns"),
-        ("x", "# sent_id = 1\n1\ta\t_\t_\t_\t_\t_\t_\t_\t_\n", "conllu"),
-        ("x.conll", "\n1\ta\t_\t_\t_\t_\t_\t_\t_\t_\n", "conllu"),
-        ("x.conll", "a\tO\n", "columns"),
-        ("x.conll", "-DOCSTART- -X- O O\n", "columns"),
-        ("x", '{"text": "a"}\n', "jsonl"),
-        ("x.annotated", "&\tO\ngt\tO\n", "columns"),
-    ],
-)
+@pytest.mark.parametrize(("name", "text", "expected"), [
+    ("x.conllu", "", "conllu"), ("x.txt", "a\tO\n", "text"), ("x.jsonl", "", "jsonl"), ("x.bio", "", "columns"),
+    ("x", "# sent_id = 1\n1\ta\t_\t_\t_\t_\t_\t_\t_\t_\n", "conllu"),
+    ("x.conll", "\n1\ta\t_\t_\t_\t_\t_\t_\t_\t_\n", "conllu"),
+    ("x.conll", "a\tO\n", "columns"), ("x.conll", "-DOCSTART- -X- O O\n", "columns"), ("x", '{"text": "a"}\n', "jsonl"),
+    ("x.annotated", "&\tO\ngt\tO\n", "columns")])
 def test_a_format_is_known_by_extension_or_content(tmp_path: Path, name: str, text: str, expected: str) -> None:
     assert detect_format(put(tmp_path / name, text)) == expected
 

@@ -133,9 +133,7 @@ def test_the_registered_batchers_batch() -> None:
 
     assert [len(batch) for batch in by_words([doc_of(2), doc_of(1), doc_of(9)])] == [2, 1]
     assert [len(batch) for batch in by_docs([doc_of(1)] * 3)] == [2, 1]
-    for block in (
-        {"@batchers": "frostline.batch_by_words.v1", "n_words": 0},
-        {"@batchers": "frostline.batch_by_docs.v1", "n_docs": 0},
-    ):
+    for block in ({"@batchers": "frostline.batch_by_words.v1", "n_words": 0},
+                  {"@batchers": "frostline.batch_by_docs.v1", "n_docs": 0}):
         with pytest.raises(ConfigError):
             registry.resolve(block)

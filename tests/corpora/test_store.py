@@ -27,9 +27,8 @@ def bytes_of(path: Path) -> dict[str, bytes]:
 
 @settings(max_examples=40, deadline=None)
 @given(given_docs=st.lists(docs(), max_size=5), n_words=st.integers(1, 20))
-def test_all_that_docs_hold_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, given_docs: list[Doc], n_words: int
-) -> None:
+def test_all_that_docs_hold_comes_back(tmp_path_factory: pytest.TempPathFactory, given_docs: list[Doc],
+                                       n_words: int) -> None:
     path = tmp_path_factory.mktemp("corpus") / "c"
 
     write_corpus(given_docs, path, meta={"a": [1, None]}, n_words_per_shard=n_words)
@@ -42,11 +41,9 @@ def test_all_that_docs_hold_comes_back(
 
 def test_the_source_of_a_doc_comes_back(tmp_path: Path) -> None:
     doc = Doc.from_words(["a", "b"])
-    doc.source = Source(
-        comments=(Comments(sentence=0, lines=("# é = 1", "#")),),
-        multiwords=(Multiword(start=0, end=2, form="ab"),),
-        empty_nodes=(EmptyNode(sentence=0, node_id="0.1", columns=("_",) * 9),),
-    )
+    doc.source = Source(comments=(Comments(sentence=0, lines=("# é = 1", "#")),),
+                        multiwords=(Multiword(start=0, end=2, form="ab"),),
+                        empty_nodes=(EmptyNode(sentence=0, node_id="0.1", columns=("_",) * 9),))
 
     write_corpus([doc], tmp_path / "c")
 
@@ -55,12 +52,12 @@ def test_the_source_of_a_doc_comes_back(tmp_path: Path) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(given_docs=st.lists(docs(), min_size=1, max_size=4))
-def test_equal_docs_give_equal_bytes_whatever_their_tables(
-    tmp_path_factory: pytest.TempPathFactory, given_docs: list[Doc]
-) -> None:
+def test_equal_docs_give_equal_bytes_whatever_their_tables(tmp_path_factory: pytest.TempPathFactory,
+                                                           given_docs: list[Doc]) -> None:
     folder = tmp_path_factory.mktemp("corpus")
     write_corpus(given_docs, folder / "a")
-    write_corpus((pickle.loads(pickle.dumps(doc)) for doc in given_docs), folder / "b")
+    write_corpus((pickle.loads(pickle.dumps(doc)) for doc in given_docs),
+                 folder / "b")
     write_corpus(open_corpus(folder / "a"), folder / "c")
 
     assert bytes_of(folder / "a") == bytes_of(folder / "b") == bytes_of(folder / "c")
@@ -185,10 +182,8 @@ def damage_all(path: Path) -> None:
         file.unlink()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [damage_index, damage_format, damage_version, damage_digest, damage_bit, damage_length, damage_shard, damage_all],
-)
+@pytest.mark.parametrize("damage", [damage_index, damage_format, damage_version, damage_digest, damage_bit,
+                                    damage_length, damage_shard, damage_all])
 def test_a_damaged_corpus_is_refused_with_the_place_and_the_cure(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
     write_corpus(some(3), tmp_path / "c")
     damage(tmp_path / "c")

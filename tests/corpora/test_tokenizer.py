@@ -49,7 +49,7 @@ EXAMPLES = [
     ("nice😂 @you #win #1", "nice 😂 @you #win # 1"),
     ("the end.The next", "the end . The next"),
     ("P&L, AT&T", "P&L , AT&T"),
-    ('"Yes," she said.', '" Yes , " she said .'),
+    ("\"Yes,\" she said.", "\" Yes , \" she said ."),
     ("“Yes”", "“ Yes ”"),
     ("=====", "====="),
     ("o'clock", "o'clock"),

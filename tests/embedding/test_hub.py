@@ -52,7 +52,9 @@ def test_equal_encoders_are_equal_bytes_wherever_they_were_loaded_from(tmp_path:
             assert (tmp_path / other / name).read_bytes() == (tmp_path / "a" / name).read_bytes(), name
 
 
-def test_a_tokenizer_that_can_not_be_written_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokenizer_that_can_not_be_written_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = tiny_encoder()
 
     def refuse(*arguments: object, **settings: object) -> None:

@@ -107,7 +107,8 @@ def test_a_missing_project_file_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 def test_a_faulty_ledger_is_named_with_its_line(chain: Playground) -> None:
     chain.project("run", "all")
-    chain.write({"dvc.lock": "schema: '2.0'\nstages:\n
+    chain.write({"dvc.lock": "schema: '2.0'\nstages:\n<<<<<<< HEAD\n"})
+
     with pytest.raises(FrostlineError) as caught:
         chain.project("status")
 

@@ -246,3 +246,18 @@ def test_a_module_that_takes_an_imports_place_is_a_reason_to_run(importing: Play
     importing.write({"scripts/fast.py": ""})
 
     assert importing.decisions()["one"] == ("run", ["dep 'scripts/fast.py' is new"])
+
+
+def test_what_python_leaves_in_a_folder_that_a_step_reads_is_no_change(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    step = "{name: s, script: ['python scripts/x.py'], deps: [scripts], outputs: [out.txt]}"
+    playground.write(
+        {"project.yml": f"commands: [{step}]", "scripts/x.py": "import y\nopen('out.txt', 'w')\n", "scripts/y.py": ""}
+    )
+
+    playground.project("run", "s")
+
+    assert (playground.root / "scripts/__pycache__").is_dir()
+    assert playground.decisions() == {"s": ("skip", [])}

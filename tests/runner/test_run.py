@@ -402,3 +402,12 @@ def test_outputs_are_never_written_through_a_link_into_the_store(chain: Playgrou
 
     assert all(path.read_bytes() == content for path, content in stored.items())
     assert chain.read("out/third.txt") == "new\ntwo\n"
+
+
+def test_a_set_up_that_was_killed_is_ended_by_the_next_run(chain: Playground) -> None:
+    (chain.root / ".dvc").mkdir()
+
+    chain.project("run", "all")
+
+    assert (chain.root / ".dvc/config").read_text(encoding="utf-8") == "[core]\n    no_scm = true\n"
+    assert chain.actions() == {"first": "skip", "second": "skip", "third": "skip"}

@@ -14,6 +14,7 @@ from frostline.runner.budget import Budget, Machine, Need, refuse_what_never_fit
 from frostline.runner.cli.progress import failure_of
 from frostline.runner.executors.base import Job
 from frostline.runner.graph import build_graph
+from frostline.runner.schedule import Tally
 from frostline.runner.spec import Resources, Step
 from frostline.runner.turns import Turns
 
@@ -214,11 +215,22 @@ def test_keep_going_runs_all_that_does_not_need_a_failed_step(playground: Playgr
     assert tally.blocked == {"needs-bad": "bad", "needs-that": "bad"}
     error = failure_of(tally)
     assert error is not None
-    assert error.message.splitlines()[1:] == [
-        "  failed   Step 'bad' failed with exit code 3: make fail",
+    assert error.message.splitlines() == [
+        "Step 'bad' failed with exit code 3: make fail",
         "  not run  needs-bad: needs 'bad'",
         "  not run  needs-that: needs 'bad'",
     ]
+
+
+def test_several_failures_are_told_as_one_error() -> None:
+    failed = {name: StepFailed(f"Step '{name}' failed.") for name in ("a", "b")}
+
+    error = failure_of(Tally(failed=failed, blocked={"c": "a"}))
+
+    assert error is not None
+    assert error.message == "2 steps failed:\n  failed   Step 'a' failed.\n  failed   Step 'b' failed.\n" + (
+        "  not run  c: needs 'a'"
+    )
 
 
 def test_without_keep_going_a_failure_starts_nothing_more_but_lets_end_what_runs(playground: Playground) -> None:

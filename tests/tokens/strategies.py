@@ -32,15 +32,9 @@ def docs(draw: Any, *, max_words: int = 12) -> Doc:
         start = draw(st.integers(0, n - 1))
         spans = {"sc": [(start, draw(st.integers(start + 1, n)), "L")]}
     return Doc.from_words(
-        forms,
-        spaces,
-        heads=heads,
-        sent_starts=starts,
-        spans=spans,
+        forms, spaces, heads=heads, sent_starts=starts, spans=spans,
         cats=draw(st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=2)),
-        doc_id=draw(st.text(alphabet="ab-1", max_size=4)),
-        group=draw(st.none() | st.just("blog")),
-        **columns,
+        doc_id=draw(st.text(alphabet="ab-1", max_size=4)), group=draw(st.none() | st.just("blog")), **columns,
     )
 
 

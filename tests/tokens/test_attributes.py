@@ -9,17 +9,9 @@ from frostline.tokens import Doc
 from frostline.tokens.attributes import ATTRIBUTES, column_of, hashes, norm, prefix, shape, stable_hash, suffix
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("Anderson", "Xxxxx"),
-        ("USA", "XXX"),
-        ("3.5km", "d.dxx"),
-        ("", ""),
-        ("don't", "xxx'x"),
-        ("AAAAAA", "XXXX"),
-    ],
-)
+@pytest.mark.parametrize(("word", "expected"), [
+    ("Anderson", "Xxxxx"), ("USA", "XXX"), ("3.5km", "d.dxx"), ("", ""), ("don't", "xxx'x"), ("AAAAAA", "XXXX"),
+])
 def test_shape_shows_the_kinds_of_characters_in_runs_of_four(word: str, expected: str) -> None:
     assert shape(word) == expected
 

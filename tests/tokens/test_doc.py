@@ -16,17 +16,11 @@ from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, String
 
 def example() -> Doc:
     return Doc.from_words(
-        ["Anna", "lives", "in", "Rome", ".", "Bob", "too", "."],
-        [True, True, True, False, True, True, False, False],
+        ["Anna", "lives", "in", "Rome", ".", "Bob", "too", "."], [True, True, True, False, True, True, False, False],
         upos=["PROPN", "VERB", "ADP", "PROPN", "PUNCT", "PROPN", "ADV", None],
-        heads=[1, 1, 3, 1, 1, 5, 5, None],
-        deprels=["nsubj", "root", "case", "obl", "punct", "root", "advmod", None],
-        sent_starts=[1, 0, 0, 0, 0, 1, 0, 0],
-        ents=["B-PER", "O", "O", "B-LOC", "O", "B-PER", "O", "O"],
-        spans={"sc": [(0, 2, "who"), (3, 6, "over")]},
-        cats={"news": 1.0},
-        doc_id="d",
-        group="blog",
+        heads=[1, 1, 3, 1, 1, 5, 5, None], deprels=["nsubj", "root", "case", "obl", "punct", "root", "advmod", None],
+        sent_starts=[1, 0, 0, 0, 0, 1, 0, 0], ents=["B-PER", "O", "O", "B-LOC", "O", "B-PER", "O", "O"],
+        spans={"sc": [(0, 2, "who"), (3, 6, "over")]}, cats={"news": 1.0}, doc_id="d", group="blog",
     )
 
 
@@ -42,16 +36,9 @@ def test_without_flags_all_words_but_the_last_have_a_space() -> None:
     assert Doc.from_words(["a", "b"]).text == "a b"
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"upos": ["X"]},
-        {"heads": [0]},
-        {"heads": [5, 0]},
-        {"sent_starts": [1, 0, 0]},
-        {"spaces": [True]},
-    ],
-)
+@pytest.mark.parametrize("broken", [
+    {"upos": ["X"]}, {"heads": [0]}, {"heads": [5, 0]}, {"sent_starts": [1, 0, 0]}, {"spaces": [True]},
+])
 def test_columns_of_another_length_are_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"words, but|outside"):
         Doc.from_words(["a", "b"], **broken)
@@ -123,11 +110,9 @@ def test_a_slice_takes_its_part_of_the_source() -> None:
 
     part = doc.slice(2, 4).source
 
-    assert part == Source(
-        comments=(Comments(sentence=0, lines=("# c",)),),
-        multiwords=(Multiword(start=0, end=2, form="cd"),),
-        empty_nodes=(EmptyNode(sentence=0, node_id="1.1", columns=("_",) * 9),),
-    )
+    assert part == Source(comments=(Comments(sentence=0, lines=("# c",)),),
+                          multiwords=(Multiword(start=0, end=2, form="cd"),),
+                          empty_nodes=(EmptyNode(sentence=0, node_id="1.1", columns=("_",) * 9),))
 
 
 @given(docs(), st.integers(0, 12), st.integers(0, 12))

@@ -68,9 +68,8 @@ def test_a_tokenization_aligns_with_itself_as_it_is(doc: Doc) -> None:
 
 def test_one_to_many_and_many_to_one_are_missing_on_the_way_and_listed_as_clusters() -> None:
     predicted = Doc.from_words(["New", "York", "isn't", "big"], [True, True, True, False])
-    reference = Doc.from_words(
-        ["New York", "is", "n't", "big"], [True, False, True, False], upos=["PROPN", "AUX", "PART", "ADJ"]
-    )
+    reference = Doc.from_words(["New York", "is", "n't", "big"], [True, False, True, False],
+                               upos=["PROPN", "AUX", "PART", "ADJ"])
     example = Example(predicted, reference)
 
     assert example.aligned("upos").values() == [None, None, None, "ADJ"]
@@ -81,13 +80,8 @@ def test_one_to_many_and_many_to_one_are_missing_on_the_way_and_listed_as_cluste
 
 def test_words_of_a_multiword_token_pair_up_by_form() -> None:
     text = "I don't"
-    shared = Doc(
-        text,
-        StringColumn.from_values(["I", "do", "n't"]),
-        [0, 2, 2],
-        [1, 7, 7],
-        upos=StringColumn.from_values(["PRON", "AUX", "PART"]),
-    )
+    shared = Doc(text, StringColumn.from_values(["I", "do", "n't"]), [0, 2, 2], [1, 7, 7],
+                 upos=StringColumn.from_values(["PRON", "AUX", "PART"]))
     separate = Doc.from_words(["I", "do", "n't"], [True, False, False])
 
     assert Example(separate, shared).aligned("upos").values() == ["PRON", "AUX", "PART"]
@@ -111,20 +105,16 @@ def test_equal_tokens_take_the_reference_column_itself() -> None:
 
 def test_entities_are_carried_over_where_their_borders_are() -> None:
     predicted = Doc.from_words(["New", "York", "and", "Los Angeles-based"])
-    reference = Doc.from_words(
-        ["New York", "and", "Los", "Angeles", "-based"],
-        [True, True, True, False, False],
-        ents=["B-LOC", "O", "B-LOC", "I-LOC", "O"],
-    )
+    reference = Doc.from_words(["New York", "and", "Los", "Angeles", "-based"], [True, True, True, False, False],
+                               ents=["B-LOC", "O", "B-LOC", "I-LOC", "O"])
 
     assert Example(predicted, reference).aligned_ents().values() == ["B-LOC", "I-LOC", "O", None]
 
 
 def test_heads_and_sentence_starts_are_carried_over() -> None:
     predicted = Doc.from_words(["a", "b", "cd"])
-    reference = Doc.from_words(
-        ["a", "b", "c", "d"], [True, True, False, False], heads=[1, 1, 1, 0], sent_starts=[1, 0, 1, 0]
-    )
+    reference = Doc.from_words(["a", "b", "c", "d"], [True, True, False, False], heads=[1, 1, 1, 0],
+                               sent_starts=[1, 0, 1, 0])
     example = Example(predicted, reference)
 
     assert example.aligned_heads() == [1, 1, -1]

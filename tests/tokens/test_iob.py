@@ -9,16 +9,13 @@ from hypothesis import strategies as st
 from frostline.tokens.iob import TagError, normalise, spans_of, tags_of
 
 
-@pytest.mark.parametrize(
-    ("tags", "expected"),
-    [
-        (["B-X", "I-X", "O", "B-X"], ["B-X", "I-X", "O", "B-X"]),
-        (["I-X", "I-X", "B-X", "I-Y"], ["B-X", "I-X", "B-X", "B-Y"]),
-        (["B-X", "E-X", "S-Y", "I-Y"], ["B-X", "I-X", "B-Y", "B-Y"]),
-        (["B-X", "I-X", "L-X", "U-Y"], ["B-X", "I-X", "I-X", "B-Y"]),
-        (["B-X", "M-X", "E-X", None, "I-X", ""], ["B-X", "I-X", "I-X", None, "B-X", "O"]),
-    ],
-)
+@pytest.mark.parametrize(("tags", "expected"), [
+    (["B-X", "I-X", "O", "B-X"], ["B-X", "I-X", "O", "B-X"]),
+    (["I-X", "I-X", "B-X", "I-Y"], ["B-X", "I-X", "B-X", "B-Y"]),
+    (["B-X", "E-X", "S-Y", "I-Y"], ["B-X", "I-X", "B-Y", "B-Y"]),
+    (["B-X", "I-X", "L-X", "U-Y"], ["B-X", "I-X", "I-X", "B-Y"]),
+    (["B-X", "M-X", "E-X", None, "I-X", ""], ["B-X", "I-X", "I-X", None, "B-X", "O"]),
+])
 def test_every_scheme_becomes_iob2(tags: list[str | None], expected: list[str | None]) -> None:
     assert normalise(tags) == expected
 

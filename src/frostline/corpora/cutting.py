@@ -31,11 +31,8 @@ def check_cut(unit: str, n_sentences: int, max_words: int | None) -> None:
         raise ConfigError(f"There is no unit '{unit}'.", where="unit", fix=f"Choose one of: {', '.join(UNITS)}.")
     for name, number in (("n_sentences", n_sentences), ("max_words", max_words)):
         if number is not None and number < 1:
-            raise ConfigError(
-                f"A doc can't be cut into pieces of less than one sentence or word: {name} is {number}.",
-                where=name,
-                fix=f"Set {name} to 1 or more (max_words may be null: no limit).",
-            )
+            raise ConfigError(f"A doc can't be cut into pieces of less than one sentence or word: {name} is {number}.",
+                              where=name, fix=f"Set {name} to 1 or more (max_words may be null: no limit).")
 
 
 def cut_points(doc: Doc, *, unit: Unit, n_sentences: int, max_words: int | None) -> list[tuple[int, int]]:

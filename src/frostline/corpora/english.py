@@ -27,73 +27,21 @@ DOUBTFUL = frozenset(_DOUBTFUL.split())
 
 # Contractions without an apostrophe, or that nothing but a list can tell: how many characters each word has.
 CONTRACTIONS: dict[str, tuple[int, ...]] = {
-    "cannot": (3, 3),
-    "gonna": (3, 2),
-    "wanna": (3, 2),
-    "gotta": (3, 2),
-    "outta": (3, 2),
-    "dunno": (2, 1, 2),
-    "gimme": (3, 2),
-    "lemme": (3, 2),
-    "whatcha": (4, 1, 2),
-    "wana": (3, 1),
-    "c'mon": (3, 2),
-    "im": (1, 1),
-    "ive": (1, 2),
-    "youre": (3, 2),
-    "youve": (3, 2),
-    "youll": (3, 2),
-    "theyre": (4, 2),
-    "theyve": (4, 2),
-    "theyll": (4, 2),
-    "weve": (2, 2),
-    "hes": (2, 1),
-    "shes": (3, 1),
-    "thats": (4, 1),
-    "whats": (4, 1),
-    "theres": (5, 1),
-    "heres": (4, 1),
-    "lets": (3, 1),
-    "wheres": (5, 1),
-    "hows": (3, 1),
-    "itll": (2, 2),
-    "thatll": (4, 2),
-    "cant": (2, 2),
-    "dont": (2, 2),
-    "wont": (2, 2),
-    "doesnt": (4, 2),
-    "didnt": (3, 2),
-    "isnt": (2, 2),
-    "arent": (3, 2),
-    "wasnt": (3, 2),
-    "werent": (4, 2),
-    "havent": (4, 2),
-    "hasnt": (3, 2),
-    "hadnt": (3, 2),
-    "wouldnt": (5, 2),
-    "couldnt": (5, 2),
-    "shouldnt": (6, 2),
-    "aint": (2, 2),
-    "arnt": (2, 2),
-    "dosent": (4, 2),
-    "'tis": (2, 2),
-    "'twas": (2, 3),
-    "elses": (4, 1),
-    "d'ya": (2, 2),
-    "awhile": (1, 5),
+    "cannot": (3, 3), "gonna": (3, 2), "wanna": (3, 2), "gotta": (3, 2), "outta": (3, 2), "dunno": (2, 1, 2),
+    "gimme": (3, 2), "lemme": (3, 2), "whatcha": (4, 1, 2), "wana": (3, 1), "c'mon": (3, 2),
+    "im": (1, 1), "ive": (1, 2), "youre": (3, 2), "youve": (3, 2), "youll": (3, 2), "theyre": (4, 2), "theyve": (4, 2),
+    "theyll": (4, 2), "weve": (2, 2), "hes": (2, 1), "shes": (3, 1), "thats": (4, 1), "whats": (4, 1), "theres": (5, 1),
+    "heres": (4, 1), "lets": (3, 1), "wheres": (5, 1), "hows": (3, 1), "itll": (2, 2), "thatll": (4, 2),
+    "cant": (2, 2), "dont": (2, 2), "wont": (2, 2), "doesnt": (4, 2), "didnt": (3, 2), "isnt": (2, 2), "arent": (3, 2),
+    "wasnt": (3, 2), "werent": (4, 2), "havent": (4, 2), "hasnt": (3, 2), "hadnt": (3, 2), "wouldnt": (5, 2),
+    "couldnt": (5, 2), "shouldnt": (6, 2), "aint": (2, 2), "arnt": (2, 2), "dosent": (4, 2),
+    "'tis": (2, 2), "'twas": (2, 3), "elses": (4, 1), "d'ya": (2, 2), "awhile": (1, 5),
 }
 
 # Written as one by mistake; each part is a token of its own.
 RUN_TOGETHER: dict[str, tuple[int, ...]] = {
-    "alot": (1, 3),
-    "atleast": (2, 5),
-    "aswell": (2, 4),
-    "infact": (2, 4),
-    "eventhough": (4, 6),
-    "incase": (2, 4),
-    "i'ma": (3, 1),
-    "aren'ta": (6, 1),
-    "isn'ta": (5, 1),
+    "alot": (1, 3), "atleast": (2, 5), "aswell": (2, 4), "infact": (2, 4), "eventhough": (4, 6), "incase": (2, 4),
+    "i'ma": (3, 1), "aren'ta": (6, 1), "isn'ta": (5, 1),
 }
 
 # These are contractions only in this very spelling.
@@ -106,29 +54,22 @@ APOSTROPHES = "'’`´‘"
 NEGATION = re.compile(rf"n[{APOSTROPHES}]t", re.IGNORECASE)
 CLITIC = re.compile(rf"(?:[{APOSTROPHES}](?:s|m|re|ve|ll|d)|n[{APOSTROPHES}]t)", re.IGNORECASE)
 
-_PREFIXES = (
-    "e|non|anti|pre|post|re|co|mid|pro|ex|multi|semi|over|sub|un|neo|counter|inter|intra|mis|micro|mini|macro|"
-    "ultra|trans|vice|arch|pseudo|quasi|psycho|bi|tri|de|dis|mega|hyper|extra|cross|socio|geo|under"
-)
+_PREFIXES = ("e|non|anti|pre|post|re|co|mid|pro|ex|multi|semi|over|sub|un|neo|counter|inter|intra|mis|micro|mini|macro|"
+             "ultra|trans|vice|arch|pseudo|quasi|psycho|bi|tri|de|dis|mega|hyper|extra|cross|socio|geo|under")
 _LETTER = r"[^\W\d_]"
 _APOSTROPHE = f"[{APOSTROPHES}]"
-_TOP = "com|net|org|edu|gov|mil|info|biz|co|uk|ca|de|fr|es|nl|ch|jp|ru|nz|au|eu|tv|io|ly|cc|cn|br|pk|za|dk|fi|pl"
-_FILE = (
-    "doc|docx|xls|xlsx|ppt|pptx|pdf|txt|rtf|csv|htm|html|php|asp|aspx|cfm|jsp|jpg|jpeg|gif|png|bmp|tif|zip|gz|tar|"
-    "rar|exe|dll|mp3|mp4|avi|mov|wav|wma|wmv|url|msg|py|js|css|xml|json|pps"
-)
+_TOP = ("com|net|org|edu|gov|mil|info|biz|co|uk|ca|de|fr|es|nl|ch|jp|ru|nz|au|eu|tv|io|ly|cc|cn|br|pk|za|dk|fi|pl")
+_FILE = ("doc|docx|xls|xlsx|ppt|pptx|pdf|txt|rtf|csv|htm|html|php|asp|aspx|cfm|jsp|jpg|jpeg|gif|png|bmp|tif|zip|gz|tar|"
+         "rar|exe|dll|mp3|mp4|avi|mov|wav|wma|wmv|url|msg|py|js|css|xml|json|pps")
 _EMOTICONS = (
     r"[<>]?[:;=][-'^o]?(?:[)(\]\[}{|/\\*]+|[DPpOo3SsXx](?!\w))|[(\[][-']?[:;=](?![-\w'])|<3+(?!\d)|</3|\^[_.-]?\^;*|"
     r"-_+-|[oO0][_.][oO0](?!\w)|>[._]<|T_T|\\o/|:'+[(\[)]|¯\\_\(ツ\)_/¯|\(:|[☺☹♥❤]\uFE0F?"
 )
-_PICTURES = (
-    r"[\U0001F1E6-\U0001F1FF]{2}|"
-    r"[\U0001F300-\U0001FAFF\u2600-\u27BF][\uFE0F\u200D\U0001F300-\U0001FAFF\u2640\u2642]*"
-)
+_PICTURES = (r"[\U0001F1E6-\U0001F1FF]{2}|"
+             r"[\U0001F300-\U0001FAFF\u2600-\u27BF][\uFE0F\u200D\U0001F300-\U0001FAFF\u2640\u2642]*")
 
 # What the scanner takes at a place, first match first. Names say which rule finishes the piece.
-SCANNER = re.compile(
-    rf"""
+SCANNER = re.compile(rf"""
     (?P<web> (?:(?:https?|ftp|file|news|ymsgr|mailto|irc)://?|www\d?\.|mailto:|ymsgr:)
         [^\s<>"“”]*[^\s<>"“”.,;:!?)\]}}'’*] /?
       | [\w.+%=&-]*[\w%-]\.*@[A-Za-z][\w-]*(?:\.[\w-]+)*
@@ -159,6 +100,4 @@ SCANNER = re.compile(
       | [xX]\d?-?\d{{4,5}}(?!\w)
       | (?:{_LETTER}|\d(?<=\w\d)|[_\u0300-\u036f])(?:\w|[\u0300-\u036f\u00ad])*(?:{_APOSTROPHE}(?:\w)+)* )
   | (?P<mark> [.!?]{{2,}} | '' | `` | [‘’]’ | . )
-""",
-    re.VERBOSE | re.DOTALL,
-)
+""", re.VERBOSE | re.DOTALL)

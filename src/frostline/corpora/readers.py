@@ -21,12 +21,7 @@ class CorpusReader:
     """The docs of a corpus, cut; by index or in order, as often as wanted. Nothing is held but where the cuts are."""
 
     def __init__(
-        self,
-        corpus: Corpus,
-        *,
-        unit: Unit = "document",
-        n_sentences: int = 1,
-        max_words: int | None = None,
+        self, corpus: Corpus, *, unit: Unit = "document", n_sentences: int = 1, max_words: int | None = None,
         limit: int | None = None,
     ) -> None:
         check_cut(unit, n_sentences, max_words)
@@ -69,7 +64,7 @@ class CorpusReader:
             rows += [(number, k if len(points) > 1 else -1, start, end) for k, (start, end) in enumerate(points)]
             if self._limit is not None and len(rows) >= self._limit:
                 break
-        return np.array(rows[: self._limit], dtype=np.int32).reshape(-1, 4)
+        return np.array(rows[:self._limit], dtype=np.int32).reshape(-1, 4)
 
     def _cut(self, doc: Doc) -> list[tuple[int, int]]:
         return cut_points(doc, unit=self._unit, n_sentences=self._n_sentences, max_words=self._max_words)
@@ -77,11 +72,7 @@ class CorpusReader:
 
 @registry.readers("frostline.Corpus.v1")
 def read_corpus(
-    path: str,
-    *,
-    unit: Unit = "document",
-    n_sentences: int = 1,
-    max_words: int | None = None,
+    path: str, *, unit: Unit = "document", n_sentences: int = 1, max_words: int | None = None,
     limit: int | None = None,
 ) -> CorpusReader:
     """The docs of the corpus folder `path`, as `frostline convert` writes it.
@@ -96,9 +87,8 @@ def read_corpus(
     if limit is not None and limit < 0:
         message = "A corpus can't be limited to fewer than no docs."
         raise ConfigError(message, where="limit", fix="Set limit to 0 or null for all.")
-    return CorpusReader(
-        open_corpus(Path(path)), unit=unit, n_sentences=n_sentences, max_words=max_words, limit=limit or None
-    )
+    return CorpusReader(open_corpus(Path(path)), unit=unit, n_sentences=n_sentences, max_words=max_words,
+                        limit=limit or None)
 
 
 Batcher = Callable[[Iterable[Doc]], Iterator[list[Doc]]]

@@ -88,10 +88,8 @@ class Shard:
             raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches instead of 1")
         batch = reader.get_batch(0)
         batch.validate()
-        self._batch = {
-            name: batch.column(name)
-            for name in ("doc_id", "group", "text", *LISTS_OF_STRINGS, *LISTS_OF_NUMBERS, "cats", "spans", "source")
-        }
+        self._batch = {name: batch.column(name) for name in (
+            "doc_id", "group", "text", *LISTS_OF_STRINGS, *LISTS_OF_NUMBERS, "cats", "spans", "source")}
         self._numbers = {name: _Lists(self._batch[name], dtype) for name, dtype in LISTS_OF_NUMBERS.items()}
         self._strings = {name: _Lists(self._batch[name], np.int32) for name in LISTS_OF_STRINGS}
         self._tables: dict[str, tuple[str, ...]] = {}
@@ -112,21 +110,12 @@ class Shard:
             raise pa.ArrowInvalid(f"row {row} has no words")
         cats, spans, source = (self._json(name, row) for name in ("cats", "spans", "source"))
         return Doc(
-            self._batch["text"][row].as_py(),
-            words,
-            starts,
-            ends,
-            heads=self._numbers["heads"].row(row),
-            sent_starts=self._numbers["sent_starts"].row(row),
-            cats=cats,
-            spans=None
-            if spans is None
-            else {name: [(start, end, label) for start, end, label in items] for name, items in spans.items()},
+            self._batch["text"][row].as_py(), words, starts, ends,
+            heads=self._numbers["heads"].row(row), sent_starts=self._numbers["sent_starts"].row(row),
+            cats=cats, spans=None if spans is None else {
+                name: [(start, end, label) for start, end, label in items] for name, items in spans.items()},
             source=NOTHING if source is None else Source.from_json(source),
-            doc_id=self._batch["doc_id"][row].as_py(),
-            group=self._batch["group"][row].as_py(),
-            check=False,
-            **columns,
+            doc_id=self._batch["doc_id"][row].as_py(), group=self._batch["group"][row].as_py(), check=False, **columns,
         )
 
     def _column(self, name: str, row: int) -> StringColumn | None:
@@ -152,11 +141,11 @@ class _Lists:
         data = values.buffers()[1]
         self._flat: Array = np.zeros(0, dtype=dtype)
         if data is not None and len(values):
-            self._flat = np.frombuffer(data, dtype=dtype)[values.offset : values.offset + len(values)]
+            self._flat = np.frombuffer(data, dtype=dtype)[values.offset:values.offset + len(values)]
         if values.null_count:
             missing = values.is_null().to_numpy(zero_copy_only=False)
             if (self._flat[missing] != MISSING).any():  # another writer left something under its nulls
                 self._flat = np.where(missing, dtype(MISSING), self._flat)
 
     def row(self, row: int) -> Array | None:
-        return None if self._absent[row] else self._flat[self._offsets[row] : self._offsets[row + 1]]
+        return None if self._absent[row] else self._flat[self._offsets[row]:self._offsets[row + 1]]

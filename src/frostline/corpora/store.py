@@ -27,7 +27,7 @@ FORMAT = "frostline.corpus"
 VERSION = 1
 INDEX = "corpus.json"
 WORDS_PER_SHARD = 500_000
-OPEN_SHARDS = 16  # mapped at a time by one corpus
+OPEN_SHARDS = 16        # mapped at a time by one corpus
 
 _CONVERT = "Make it with 'frostline convert SOURCE… DEST'."
 _AGAIN = "Its bytes have changed since it was written: make it again with 'frostline convert', or restore it."
@@ -51,27 +51,15 @@ def write_corpus(
         for number, part in enumerate(_parts(docs, n_words_per_shard)):
             file = folder / f"shard-{number:05d}.arrow"
             write_shard(part, file)
-            shards.append(
-                {
-                    "file": file.name,
-                    "n_docs": len(part),
-                    "n_words": sum(map(len, part)),
-                    "n_bytes": file.stat().st_size,
-                    "sha256": sha256_file(file),
-                }
-            )
-        write_json_atomic(
-            folder / INDEX,
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                "shards": shards,
-                "meta": dict(meta or {}),
-                "n_docs": sum(shard["n_docs"] for shard in shards),
-                "n_words": sum(shard["n_words"] for shard in shards),
-                "digest": _digest(shards),
-            },
-        )
+            shards.append({
+                "file": file.name, "n_docs": len(part), "n_words": sum(map(len, part)),
+                "n_bytes": file.stat().st_size, "sha256": sha256_file(file),
+            })
+        write_json_atomic(folder / INDEX, {
+            "format": FORMAT, "version": VERSION, "shards": shards, "meta": dict(meta or {}),
+            "n_docs": sum(shard["n_docs"] for shard in shards), "n_words": sum(shard["n_words"] for shard in shards),
+            "digest": _digest(shards),
+        })
 
 
 def open_corpus(path: Path) -> Corpus:
@@ -87,11 +75,8 @@ def open_corpus(path: Path) -> Corpus:
         if not file.is_file():
             raise CorpusError(f"The corpus lacks its shard {file.name}.", where=str(path), fix=_AGAIN)
         if file.stat().st_size != shard["n_bytes"]:
-            raise CorpusError(
-                f"A shard has {file.stat().st_size} bytes where its index says {shard['n_bytes']}.",
-                where=str(file),
-                fix=_AGAIN,
-            )
+            raise CorpusError(f"A shard has {file.stat().st_size} bytes where its index says {shard['n_bytes']}.",
+                              where=str(file), fix=_AGAIN)
     return Corpus(path, index)
 
 
@@ -155,9 +140,8 @@ class Corpus:
         try:
             return self._shard(number).doc(row)
         except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise CorpusError(
-                f"Doc {row} of the shard can't be read: {error}", where=self._file(number), fix=_AGAIN
-            ) from error
+            raise CorpusError(f"Doc {row} of the shard can't be read: {error}", where=self._file(number),
+                              fix=_AGAIN) from error
 
     def _shard(self, number: int) -> Shard:
         if number in self._open:
@@ -200,20 +184,14 @@ def _digest(shards: list[dict[str, Any]]) -> str:
 
 def _refuse_to_replace(path: Path) -> None:
     if path.is_file():
-        raise CorpusError(
-            "A file stands where the corpus should go.",
-            where=str(path),
-            fix="Choose another destination: a corpus is a folder.",
-        )
+        raise CorpusError("A file stands where the corpus should go.", where=str(path),
+                          fix="Choose another destination: a corpus is a folder.")
     lost = foreign_in(path, (INDEX, "shard-*.arrow"))
     if lost is None and (path / INDEX).is_file() and not _is_index(path / INDEX):
         lost = INDEX
     if lost is not None:
-        raise CorpusError(
-            f"The folder is there already and holds something other than a corpus: '{lost}'.",
-            where=str(path),
-            fix="Choose another destination, or move that away first.",
-        )
+        raise CorpusError(f"The folder is there already and holds something other than a corpus: '{lost}'.",
+                          where=str(path), fix="Choose another destination, or move that away first.")
 
 
 def _is_index(file: Path) -> bool:
@@ -240,11 +218,8 @@ def _read_index(path: Path) -> dict[str, Any]:
     if not known:
         raise CorpusError(f"This is no corpus of frostline, but '{index['format']}'.", where=str(file), fix=_CONVERT)
     if version != VERSION:
-        raise CorpusError(
-            f"The corpus has format version {version}; this frostline reads {VERSION}.",
-            where=str(file),
-            fix="Convert it again from its sources.",
-        )
+        raise CorpusError(f"The corpus has format version {version}; this frostline reads {VERSION}.",
+                          where=str(file), fix="Convert it again from its sources.")
     if not isinstance(index.get("shards"), list) or index.get("digest") != _digest(index["shards"]):
         raise CorpusError("The corpus's index does not agree with itself.", where=str(file), fix=_AGAIN)
     return dict(index)

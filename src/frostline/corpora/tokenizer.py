@@ -21,11 +21,11 @@ from frostline.errors import ConfigError, ModelFileError
 from frostline.tokens import Doc, StringColumn
 
 REMEMBERED_STRETCHES = 65_536
-LONGEST_REMEMBERED = 100  # characters
-LONGEST_SCANNED = 1_000  # a longer stretch is scanned in parts, so that time grows with length only
+LONGEST_REMEMBERED = 100        # characters
+LONGEST_SCANNED = 1_000         # a longer stretch is scanned in parts, so that time grows with length only
 FORMAT = "frostline.Tokenizer.v1"
 
-Piece = tuple[int, int, str]  # start, end, word; words of a multiword token share start and end
+Piece = tuple[int, int, str]        # start, end, word; words of a multiword token share start and end
 
 _STRETCH = re.compile(rf"\S{{1,{LONGEST_SCANNED}}}")
 _INITIAL = re.compile(r"[A-Z]")
@@ -46,10 +46,8 @@ class Tokenizer:
         self.exceptions = {stretch: tuple(tokens) for stretch, tokens in (exceptions or {}).items()}
         for stretch, tokens in self.exceptions.items():
             if "".join(tokens) != stretch or not all(tokens) or stretch.split() != [stretch]:
-                raise ConfigError(
-                    f"The tokenizer's exception '{stretch}' is not what its tokens make together: {', '.join(tokens)}.",
-                    fix="Give tokens that join to the stretch, without spaces.",
-                )
+                raise ConfigError(f"The tokenizer's exception '{stretch}' is not what its tokens make together: "
+                                  f"{', '.join(tokens)}.", fix="Give tokens that join to the stretch, without spaces.")
         self._remembered: dict[tuple[str, Follows], tuple[Piece, ...]] = {}
 
     def __call__(self, text: str) -> Doc:
@@ -69,13 +67,8 @@ class Tokenizer:
                 starts.append(offset + start)
                 ends.append(offset + end)
                 words.append(word)
-        return Doc(
-            text,
-            StringColumn.from_values(words),
-            np.array(starts, dtype=np.int32),
-            np.array(ends, dtype=np.int32),
-            check=False,
-        )
+        return Doc(text, StringColumn.from_values(words), np.array(starts, dtype=np.int32),
+                   np.array(ends, dtype=np.int32), check=False)
 
     def _remember(self, stretch: str, follows: Follows) -> tuple[Piece, ...]:
         if len(self._remembered) >= REMEMBERED_STRETCHES:
@@ -111,20 +104,15 @@ class Tokenizer:
 
     def to_json(self) -> dict[str, Any]:
         """All that makes this tokenizer, as JSON values."""
-        return {
-            "format": FORMAT,
-            "lang": "en",
-            "exceptions": {stretch: list(tokens) for stretch, tokens in sorted(self.exceptions.items())},
-        }
+        return {"format": FORMAT, "lang": "en",
+                "exceptions": {stretch: list(tokens) for stretch, tokens in sorted(self.exceptions.items())}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Tokenizer:
         """The inverse of `to_json`. Raises ModelFileError where the value is another thing."""
         if value.get("format") != FORMAT:
-            raise ModelFileError(
-                f"The tokenizer's format is '{value.get('format')}', not '{FORMAT}'.",
-                fix="Load it with the version of frostline that saved it.",
-            )
+            raise ModelFileError(f"The tokenizer's format is '{value.get('format')}', not '{FORMAT}'.",
+                                 fix="Load it with the version of frostline that saved it.")
         return cls(exceptions=value.get("exceptions"))
 
 
@@ -132,21 +120,18 @@ class Tokenizer:
 def make_tokenizer(*, lang: str = "en", exceptions: dict[str, list[str]] | None = None) -> Tokenizer:
     """The default tokenizer. exceptions: stretches without white space, each with the tokens it is cut into."""
     if lang != "en":
-        raise ConfigError(
-            f"The default tokenizer knows English only, not '{lang}'.",
-            where="lang",
-            fix="Set lang to 'en', or bring a tokenizer of your own with --code.",
-        )
+        raise ConfigError(f"The default tokenizer knows English only, not '{lang}'.", where="lang",
+                          fix="Set lang to 'en', or bring a tokenizer of your own with --code.")
     return Tokenizer(exceptions=exceptions)
 
 
 class Follows(Enum):
     """What comes behind a stretch that ends with a period."""
 
-    SMALL = "small"  # the sentence goes on
+    SMALL = "small"         # the sentence goes on
     NUMBER = "number"
-    CAPITAL = "capital"  # it may be over
-    NOTHING = "nothing"  # it is over: the line ends
+    CAPITAL = "capital"     # it may be over
+    NOTHING = "nothing"     # it is over: the line ends
 
 
 def _follows(text: str, stretches: Sequence[re.Match[str]], number: int) -> Follows:
@@ -155,7 +140,7 @@ def _follows(text: str, stretches: Sequence[re.Match[str]], number: int) -> Foll
     following = stretches[number + 1]
     if following.start() == stretches[number].end():
         return Follows.SMALL
-    if "\n" in text[stretches[number].end() : following.start()]:
+    if "\n" in text[stretches[number].end():following.start()]:
         return Follows.NOTHING
     first = following.group().lstrip("\"'“‘([*-#")[:1]
     return Follows.CAPITAL if first.isupper() else Follows.NUMBER if first.isdigit() else Follows.SMALL
@@ -164,7 +149,7 @@ def _follows(text: str, stretches: Sequence[re.Match[str]], number: int) -> Foll
 def _end_of_word(stretch: str, start: int, end: int, follows: Follows) -> int:
     """Take the period of an abbreviation or an initial, and the apostrophe of a plural's genitive, into the word."""
     word = stretch[start:end]
-    following = stretch[end : end + 1]
+    following = stretch[end:end + 1]
     if following and following in english.APOSTROPHES:
         return end + 1 if word[-1] in "sSzZ" and _is_genitive(stretch, start, end) else end
     if following != "." or stretch.startswith("..", end):

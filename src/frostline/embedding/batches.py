@@ -79,7 +79,9 @@ class Batch:
     runs: tuple[Run, ...] | None = None  # where the windows of a packed row stand: see packed.py
 
 
-def batches_by_length(ids: Ints, windows: Windows, special: SpecialTokens, *, max_batch_pieces: int) -> Iterator[Batch]:
+def batches_by_length(
+    ids: Ints, windows: Windows, special: SpecialTokens, *, max_batch_pieces: int
+) -> Iterator[Batch]:
     """Rows sorted by length, longest first, at most `max_batch_pieces` padded pieces at once (but at least one row)."""
     order = np.argsort(-windows.n_pieces, kind="stable")
     start = 0

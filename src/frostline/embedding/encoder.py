@@ -222,7 +222,9 @@ class Encoder(nn.Module):
             raise ValueError(f"layers are {numbers}, but the encoder's hidden states are 0 to {n - 1}")
         return tuple(layer % n for layer in numbers)
 
-    def _in_graph(self, batches: Iterable[Batch], windows: Windows, layers: tuple[int, ...]) -> Tensor:
+    def _in_graph(
+        self, batches: Iterable[Batch], windows: Windows, layers: tuple[int, ...]
+    ) -> Tensor:
         """Shape: (n_layers, n_pieces, width), with the way back."""
         parts: list[list[Tensor]] = [[] for _ in layers]
         n_positions = 0  # of the batches before this one
@@ -236,12 +238,16 @@ class Encoder(nn.Module):
         if not n_positions:
             return torch.zeros((len(layers), 0, self.width), device=self.device)
         where = order.to(self.device)
-        readings = [(part[0] if len(part) == 1 else torch.cat(part)).index_select(0, where).float() for part in parts]
+        readings = [
+            (part[0] if len(part) == 1 else torch.cat(part)).index_select(0, where).float() for part in parts
+        ]
         if windows.overlap:
             readings = [_average(reading, windows) for reading in readings]
         return readings[0].unsqueeze(0) if len(readings) == 1 else torch.stack(readings)
 
-    def _without_graph(self, batches: Iterable[Batch], windows: Windows, layers: tuple[int, ...]) -> Tensor:
+    def _without_graph(
+        self, batches: Iterable[Batch], windows: Windows, layers: tuple[int, ...]
+    ) -> Tensor:
         """Shape: (n_layers, n_pieces, width). Holds one batch's hidden states at a time."""
         model = self.model if self.dtype == torch.float32 else self._low.of(self.model)
         n_readings = int(windows.n_pieces.sum())

@@ -62,7 +62,9 @@ def plan_windows(
             for first, end in _cut(start, start + length, borders, window, stride):
                 first_piece.append(first)
                 n_pieces.append(end - first)
-    return Windows(first_piece=np.asarray(first_piece, dtype=np.int64), n_pieces=np.asarray(n_pieces, dtype=np.int64))
+    return Windows(
+        first_piece=np.asarray(first_piece, dtype=np.int64), n_pieces=np.asarray(n_pieces, dtype=np.int64)
+    )
 
 
 def _cut(start: int, end: int, borders: NDArray[np.int64], window: int, stride: int) -> list[tuple[int, int]]:

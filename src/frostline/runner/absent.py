@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
+from frostline.runner.causes import Cause, Kind
 from frostline.runner.expand import Project
 from frostline.runner.graph import Graph
 from frostline.runner.hashing import Digest, Hasher, listing_bytes
@@ -188,17 +189,17 @@ class Absent:
             for decision in decisions
         ]
 
-    def _needs(self, decisions: list[Decision], redecide: Callable[[Step], Decision], graph: Graph) -> dict[str, str]:
-        """maker -> the reason why it must bring what it promised."""
+    def _needs(self, decisions: list[Decision], redecide: Callable[[Step], Decision], graph: Graph) -> dict[str, Cause]:
+        """maker -> the cause why it must bring what it promised."""
         running = {decision.step: None for decision in decisions if decision.action is Action.RUN}
-        needs: dict[str, str] = {}
+        needs: dict[str, Cause] = {}
         for name in running:
             step = graph.steps[name]
             lacking = {path: promise.maker for dep in step.deps for path, promise in self.of(dep).items()}
             for path, maker in lacking.items():
                 others = running.keys() & set(graph.upstream[name]) - {maker}
                 if maker is not None and (others or redecide(step).action is Action.RUN):
-                    needs.setdefault(maker, f"'{name}' needs '{path}', which is not here")
+                    needs.setdefault(maker, Cause(kind=Kind.NEEDED, name=str(path), steps=(name,)))
         return needs
 
 
@@ -209,5 +210,5 @@ def dispensable(step: Step) -> tuple[PurePosixPath, ...]:
     return tuple(path for path in step.outputs_no_cache if path not in step.metrics and path not in step.plots)
 
 
-def _because(decision: Decision, reason: str) -> Decision:
-    return replace(decision, reasons=(reason, *decision.reasons))
+def _because(decision: Decision, cause: Cause) -> Decision:
+    return replace(decision, causes=(cause, *decision.causes))

@@ -31,6 +31,7 @@ class Kind(Enum):
     ENVIRONMENT = "environment"
     PACKAGE = "package"
     DECLARED = "declared"  # what the project file tells the step beside its command
+    NEEDED = "needed"  # what it made is absent, and a step that runs reads it
     EQUIVALENT = "equivalent"  # no cause: a dep that changed in comments or layout only
 
 
@@ -42,7 +43,7 @@ class Cause:
     name: str = ""  # the path, variable or package that it is about
     old: Command | None = None  # a value, version, digest or command; None: there was none
     new: Command | None = None  # None: there is none
-    steps: tuple[str, ...] = ()  # UPSTREAM: those that make the dep anew
+    steps: tuple[str, ...] = ()  # UPSTREAM: those that make the dep anew; NEEDED: the one that reads the output
     note: str = ""  # what else belongs into the sentence
 
     @property
@@ -113,6 +114,7 @@ _SENTENCES: dict[Kind, Callable[[Cause], str]] = {
     Kind.ENVIRONMENT: lambda cause: f"environment variable {cause.name} changed",
     Kind.PACKAGE: _package,
     Kind.DECLARED: lambda cause: "what it is told in the project file changed",
+    Kind.NEEDED: lambda cause: f"'{cause.steps[0]}' needs '{cause.name}', which is not here",
     Kind.EQUIVALENT: lambda cause: f"dep '{cause.name}' changed in comments or layout only",
 }
 

@@ -9,19 +9,5 @@ from frostline.tokens.example import Example
 from frostline.tokens.source import Comments, EmptyNode, Multiword, Source
 from frostline.tokens.views import Span, Token
 
-__all__ = [
-    "MISSING",
-    "STRING_COLUMNS",
-    "Alignment",
-    "Comments",
-    "Doc",
-    "EmptyNode",
-    "Example",
-    "Multiword",
-    "Source",
-    "Span",
-    "StringColumn",
-    "Token",
-    "align",
-    "concat",
-]
+__all__ = ["MISSING", "STRING_COLUMNS", "Alignment", "Comments", "Doc", "EmptyNode", "Example", "Multiword", "Source",
+           "Span", "StringColumn", "Token", "align", "concat"]

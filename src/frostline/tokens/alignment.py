@@ -60,12 +60,8 @@ class Alignment:
 
 def align(left: Doc, right: Doc) -> Alignment:
     """Align the tokens of two docs. Raises ValueError where their texts differ in more than white space."""
-    if (
-        len(left) == len(right)
-        and np.array_equal(left.starts, right.starts)
-        and np.array_equal(left.ends, right.ends)
-        and left.words == right.words
-    ):
+    if (len(left) == len(right) and np.array_equal(left.starts, right.starts)
+            and np.array_equal(left.ends, right.ends) and left.words == right.words):
         same = np.arange(len(left), dtype=np.int64)
         return Alignment(left_clusters=same, right_clusters=same, left_to_right=same, right_to_left=same)
     left_ends, right_ends = _ends_without_space(left, right)
@@ -76,12 +72,8 @@ def align(left: Doc, right: Doc) -> Alignment:
     right_to_left = np.full(len(right), -1, dtype=np.int64)
     paired = np.flatnonzero(left_to_right >= 0)
     right_to_left[left_to_right[paired]] = paired
-    return Alignment(
-        left_clusters=left_clusters,
-        right_clusters=right_clusters,
-        left_to_right=left_to_right,
-        right_to_left=right_to_left,
-    )
+    return Alignment(left_clusters=left_clusters, right_clusters=right_clusters,
+                     left_to_right=left_to_right, right_to_left=right_to_left)
 
 
 def _ends_without_space(left: Doc, right: Doc) -> tuple[Indices, Indices]:
@@ -89,14 +81,10 @@ def _ends_without_space(left: Doc, right: Doc) -> tuple[Indices, Indices]:
     left_counts, left_text = _dense(left)
     right_counts, right_text = _dense(right)
     if left_text != right_text:
-        at = next(
-            (i for i, (a, b) in enumerate(zip(left_text, right_text, strict=False)) if a != b),
-            min(len(left_text), len(right_text)),
-        )
-        raise ValueError(
-            "the docs can't be aligned: their texts differ, "
-            f"{left_text[at : at + 20]!r} against {right_text[at : at + 20]!r}"
-        )
+        at = next((i for i, (a, b) in enumerate(zip(left_text, right_text, strict=False)) if a != b),
+                  min(len(left_text), len(right_text)))
+        raise ValueError("the docs can't be aligned: their texts differ, "
+                         f"{left_text[at:at + 20]!r} against {right_text[at:at + 20]!r}")
     return left_counts[left.ends], right_counts[right.ends]
 
 
@@ -121,8 +109,8 @@ def _pairs(left: Doc, right: Doc, left_clusters: Indices, right_clusters: Indice
     result[left_first[:-1][single]] = right_first[:-1][single]
     for cluster in np.flatnonzero(~single & (left_sizes > 0) & (right_sizes > 0)).tolist():
         start, other = int(left_first[cluster]), int(right_first[cluster])
-        left_forms = [form or "" for form in left.words[start : int(left_first[cluster + 1])]]
-        right_forms = [form or "" for form in right.words[other : int(right_first[cluster + 1])]]
+        left_forms = [form or "" for form in left.words[start:int(left_first[cluster + 1])]]
+        right_forms = [form or "" for form in right.words[other:int(right_first[cluster + 1])]]
         for i, j in _longest_common(left_forms, right_forms):
             result[start + i] = other + j
     return result

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from frostline.tokens.doc import Doc
 
 SUFFIX_CHARACTERS = 3
-SHAPE_RUN = 4  # a run of one kind of character counts up to here
+SHAPE_RUN = 4           # a run of one kind of character counts up to here
 
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 

@@ -40,52 +40,17 @@ class Doc:
     """
 
     __hash__ = None  # type: ignore[assignment]  # equality is by value, and columns can be replaced
-    __slots__ = (
-        "activations",
-        "cats",
-        "deprels",
-        "deps",
-        "doc_id",
-        "ends",
-        "ents",
-        "feats",
-        "group",
-        "heads",
-        "lemmas",
-        "misc",
-        "sent_starts",
-        "source",
-        "spans",
-        "starts",
-        "text",
-        "upos",
-        "words",
-        "xpos",
-    )
+    __slots__ = ("activations", "cats", "deprels", "deps", "doc_id", "ends", "ents", "feats", "group", "heads",
+                 "lemmas", "misc", "sent_starts", "source", "spans", "starts", "text", "upos", "words", "xpos")
 
     def __init__(
-        self,
-        text: str,
-        words: StringColumn,
-        starts: npt.ArrayLike,
-        ends: npt.ArrayLike,
-        *,
-        upos: StringColumn | None = None,
-        xpos: StringColumn | None = None,
-        feats: StringColumn | None = None,
-        lemmas: StringColumn | None = None,
-        deprels: StringColumn | None = None,
-        ents: StringColumn | None = None,
-        deps: StringColumn | None = None,
-        misc: StringColumn | None = None,
-        heads: npt.NDArray[np.int32] | None = None,
-        sent_starts: npt.NDArray[np.int8] | None = None,
-        cats: dict[str, float] | None = None,
-        spans: Spans | None = None,
-        source: Source = NOTHING,
-        doc_id: str = "",
-        group: str | None = None,
-        check: bool = True,
+        self, text: str, words: StringColumn, starts: npt.ArrayLike, ends: npt.ArrayLike, *,
+        upos: StringColumn | None = None, xpos: StringColumn | None = None, feats: StringColumn | None = None,
+        lemmas: StringColumn | None = None, deprels: StringColumn | None = None, ents: StringColumn | None = None,
+        deps: StringColumn | None = None, misc: StringColumn | None = None,
+        heads: npt.NDArray[np.int32] | None = None, sent_starts: npt.NDArray[np.int8] | None = None,
+        cats: dict[str, float] | None = None, spans: Spans | None = None, source: Source = NOTHING,
+        doc_id: str = "", group: str | None = None, check: bool = True,
     ) -> None:
         self.text = text
         self.words = words
@@ -104,17 +69,9 @@ class Doc:
 
     @classmethod
     def from_words(
-        cls,
-        words: Iterable[str],
-        spaces: Iterable[bool] | None = None,
-        *,
-        heads: Numbers = None,
-        sent_starts: Numbers = None,
-        cats: dict[str, float] | None = None,
-        spans: Spans | None = None,
-        doc_id: str = "",
-        group: str | None = None,
-        **columns: Strings,
+        cls, words: Iterable[str], spaces: Iterable[bool] | None = None, *,
+        heads: Numbers = None, sent_starts: Numbers = None, cats: dict[str, float] | None = None,
+        spans: Spans | None = None, doc_id: str = "", group: str | None = None, **columns: Strings,
     ) -> Doc:
         """Make a doc of words whose text is not known: they are joined, with a space after each where `spaces` is true.
 
@@ -138,18 +95,9 @@ class Doc:
         if forms:
             starts[1:] = np.cumsum(lengths + np.array(gaps, dtype=np.int32))[:-1]
         text = "".join(form + " " * gap for form, gap in zip(forms, gaps, strict=False))
-        doc = cls(
-            text,
-            StringColumn.from_values(forms),
-            starts,
-            starts + lengths,
-            heads=_numbers(heads, np.int32),
-            sent_starts=_numbers(sent_starts, np.int8),
-            cats=cats,
-            spans=spans,
-            doc_id=doc_id,
-            group=group,
-        )
+        doc = cls(text, StringColumn.from_values(forms), starts, starts + lengths,
+                  heads=_numbers(heads, np.int32), sent_starts=_numbers(sent_starts, np.int8),
+                  cats=cats, spans=spans, doc_id=doc_id, group=group)
         for name, values in columns.items():
             doc.set_column(name, _strings(values))
         return doc
@@ -158,11 +106,8 @@ class Doc:
         n = len(self.words)
         sizes = {"starts": len(self.starts), "ends": len(self.ends)}
         sizes |= {name: len(column) for name, column in self.string_columns().items()}
-        sizes |= {
-            name: len(array)
-            for name, array in (("heads", self.heads), ("sent_starts", self.sent_starts))
-            if array is not None
-        }
+        sizes |= {name: len(array) for name, array in (("heads", self.heads), ("sent_starts", self.sent_starts))
+                  if array is not None}
         for name, size in sizes.items():
             if size != n:
                 raise ValueError(f"{n} words, but {size} rows in {name}")
@@ -207,8 +152,7 @@ class Doc:
             return True
         plain = ("text", "doc_id", "group", "cats", "spans", "source", "words", *STRING_COLUMNS)
         return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
-            _same(getattr(self, name), getattr(other, name)) for name in ("starts", "ends", "heads", "sent_starts")
-        )
+            _same(getattr(self, name), getattr(other, name)) for name in ("starts", "ends", "heads", "sent_starts"))
 
     @property
     def spaces(self) -> npt.NDArray[np.bool_]:
@@ -278,56 +222,28 @@ class Doc:
             heads, columns = _heads_inside(self.heads[start:end], start, end, columns)
         if "ents" in columns:
             columns["ents"] = _reopened(columns["ents"])
-        spans = {
-            name: [(s - start, e - start, label) for s, e, label in items if start <= s and e <= end]
-            for name, items in self.spans.items()
-        }
+        spans = {name: [(s - start, e - start, label) for s, e, label in items if start <= s and e <= end]
+                 for name, items in self.spans.items()}
         return Doc(
-            self.text[first:last],
-            self.words[start:end],
-            self.starts[start:end] - np.int32(first),
-            self.ends[start:end] - np.int32(first),
-            heads=heads,
-            sent_starts=None if self.sent_starts is None else self.sent_starts[start:end],
-            cats=dict(self.cats),
-            spans=spans,
-            source=self.source.slice(start, end),
-            doc_id=self.doc_id,
-            group=self.group,
-            check=False,
-            **columns,
+            self.text[first:last], self.words[start:end],
+            self.starts[start:end] - np.int32(first), self.ends[start:end] - np.int32(first),
+            heads=heads, sent_starts=None if self.sent_starts is None else self.sent_starts[start:end],
+            cats=dict(self.cats), spans=spans, source=self.source.slice(start, end),
+            doc_id=self.doc_id, group=self.group, check=False, **columns,
         )
 
     def without_annotations(self) -> Doc:
         """The same text, tokens, id and group, and nothing else: what a pipeline is given to predict on."""
         multiwords = Source(multiwords=self.source.multiwords) if self.source.multiwords else NOTHING
-        return Doc(
-            self.text,
-            self.words,
-            self.starts,
-            self.ends,
-            source=multiwords,
-            doc_id=self.doc_id,
-            group=self.group,
-            check=False,
-        )
+        return Doc(self.text, self.words, self.starts, self.ends, source=multiwords,
+                   doc_id=self.doc_id, group=self.group, check=False)
 
     def copy(self) -> Doc:
         """A doc whose annotations can be replaced without touching this one; arrays are shared."""
         return Doc(
-            self.text,
-            self.words,
-            self.starts,
-            self.ends,
-            heads=self.heads,
-            sent_starts=self.sent_starts,
-            cats=dict(self.cats),
-            spans={name: list(items) for name, items in self.spans.items()},
-            source=self.source,
-            doc_id=self.doc_id,
-            group=self.group,
-            check=False,
-            **self.string_columns(),
+            self.text, self.words, self.starts, self.ends, heads=self.heads, sent_starts=self.sent_starts,
+            cats=dict(self.cats), spans={name: list(items) for name, items in self.spans.items()},
+            source=self.source, doc_id=self.doc_id, group=self.group, check=False, **self.string_columns(),
         )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 OUTSIDE = "O"
 
-_OPENING = frozenset("BSU")  # B of all schemes; S (BIOES) and U (BILUO) are whole entities
-_CLOSING = frozenset("ELSU")  # E (BIOES), L (BILUO)
-_INSIDE = frozenset("IELM")  # M: the middle in BMES
+_OPENING = frozenset("BSU")     # B of all schemes; S (BIOES) and U (BILUO) are whole entities
+_CLOSING = frozenset("ELSU")    # E (BIOES), L (BILUO)
+_INSIDE = frozenset("IELM")     # M: the middle in BMES
 
 
 class TagError(ValueError):

@@ -15,8 +15,8 @@ from typing import Any
 class Multiword:
     """A surface token made of several words, such as "don't" = do + n't."""
 
-    start: int  # first word
-    end: int  # one past the last word
+    start: int                          # first word
+    end: int                            # one past the last word
     form: str
     columns: tuple[str, ...] = ("_",) * 8  # LEMMA to MISC of its line, as written
 
@@ -25,16 +25,16 @@ class Multiword:
 class EmptyNode:
     """A node of the enhanced graph that has no place in the text."""
 
-    sentence: int  # first token of its sentence
-    node_id: str  # as written, such as "8.1": after the sentence's eighth word
-    columns: tuple[str, ...]  # FORM to MISC of its line, as written
+    sentence: int                       # first token of its sentence
+    node_id: str                        # as written, such as "8.1": after the sentence's eighth word
+    columns: tuple[str, ...]            # FORM to MISC of its line, as written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comments:
     """The comment lines above a sentence, each with its "#", without line ends."""
 
-    sentence: int  # first token of the sentence
+    sentence: int                       # first token of the sentence
     lines: tuple[str, ...]
 
 
@@ -54,18 +54,12 @@ class Source:
         if not self:
             return self
         return Source(
-            comments=tuple(
-                Comments(sentence=item.sentence - start, lines=item.lines)
-                for item in self.comments
-                if start <= item.sentence < end
-            ),
-            multiwords=tuple(
-                _moved(item, -start) for item in self.multiwords if start <= item.start and item.end <= end
-            ),
-            empty_nodes=tuple(
-                EmptyNode(sentence=item.sentence - start, node_id=item.node_id, columns=item.columns)
-                for item in self._whole_empty_nodes(start, end)
-            ),
+            comments=tuple(Comments(sentence=item.sentence - start, lines=item.lines)
+                           for item in self.comments if start <= item.sentence < end),
+            multiwords=tuple(_moved(item, -start)
+                             for item in self.multiwords if start <= item.start and item.end <= end),
+            empty_nodes=tuple(EmptyNode(sentence=item.sentence - start, node_id=item.node_id, columns=item.columns)
+                              for item in self._whole_empty_nodes(start, end)),
         )
 
     def _whole_empty_nodes(self, start: int, end: int) -> Iterator[EmptyNode]:
@@ -86,14 +80,10 @@ class Source:
         """The inverse of `to_json`. Raises KeyError, TypeError or ValueError where the value is of another shape."""
         return cls(
             comments=tuple(Comments(sentence=sentence, lines=tuple(lines)) for sentence, lines in value["comments"]),
-            multiwords=tuple(
-                Multiword(start=start, end=end, form=form, columns=tuple(columns))
-                for start, end, form, columns in value["multiwords"]
-            ),
-            empty_nodes=tuple(
-                EmptyNode(sentence=sentence, node_id=node_id, columns=tuple(columns))
-                for sentence, node_id, columns in value["empty_nodes"]
-            ),
+            multiwords=tuple(Multiword(start=start, end=end, form=form, columns=tuple(columns))
+                             for start, end, form, columns in value["multiwords"]),
+            empty_nodes=tuple(EmptyNode(sentence=sentence, node_id=node_id, columns=tuple(columns))
+                              for sentence, node_id, columns in value["empty_nodes"]),
         )
 
 

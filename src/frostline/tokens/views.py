@@ -124,11 +124,8 @@ class Span:
         return f"Span({self.text!r}, {self.start}, {self.end}{label})"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Span)
-            and other.doc is self.doc
-            and (other.start, other.end, other.label) == (self.start, self.end, self.label)
-        )
+        return (isinstance(other, Span) and other.doc is self.doc
+                and (other.start, other.end, other.label) == (self.start, self.end, self.label))
 
     def __hash__(self) -> int:
         return hash((id(self.doc), self.start, self.end, self.label))
@@ -138,7 +135,7 @@ class Span:
         """The characters from the first token to the last."""
         if self.start == self.end:
             return ""
-        return self.doc.text[int(self.doc.starts[self.start]) : int(self.doc.ends[self.end - 1])]
+        return self.doc.text[int(self.doc.starts[self.start]):int(self.doc.ends[self.end - 1])]
 
     def as_doc(self) -> Doc:
         """A doc of its own with these tokens (see Doc.slice)."""

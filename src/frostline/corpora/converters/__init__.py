@@ -9,17 +9,5 @@ from frostline.corpora.converters.convert import FORMATS, convert, detect_format
 from frostline.corpora.converters.jsonl import jsonl_line, read_jsonl, write_jsonl
 from frostline.corpora.converters.raw_text import read_text
 
-__all__ = [
-    "FORMATS",
-    "conllu_lines",
-    "convert",
-    "detect_format",
-    "jsonl_line",
-    "read_columns",
-    "read_conllu",
-    "read_docs",
-    "read_jsonl",
-    "read_text",
-    "write_conllu",
-    "write_jsonl",
-]
+__all__ = ["FORMATS", "conllu_lines", "convert", "detect_format", "jsonl_line", "read_columns", "read_conllu",
+           "read_docs", "read_jsonl", "read_text", "write_conllu", "write_jsonl"]

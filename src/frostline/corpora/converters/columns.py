@@ -17,7 +17,7 @@ DOCUMENT_START = "-DOCSTART-"
 
 _FIX = "Write the word first and its entity tag last, between them tabs or spaces, such as: Paris<tab>B-LOC."
 
-Block = list[tuple[int, list[str]]]  # line number and columns of each word
+Block = list[tuple[int, list[str]]]     # line number and columns of each word
 
 
 def read_columns(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
@@ -82,19 +82,14 @@ def _doc(blocks: list[Block], doc_id: str, faults: Faults, *, has_sentences: boo
         try:
             ents += iob.normalise([columns[-1] for _, columns in block])
         except TagError as error:
-            faults.add(
-                block[error.row][0],
-                f"'{error.tag}' is no entity tag.",
-                "Write O, or B- or I- and a label, such as B-PER.",
-            )
+            faults.add(block[error.row][0], f"'{error.tag}' is no entity tag.",
+                       "Write O, or B- or I- and a label, such as B-PER.")
             ents += [None] * len(block)
         sent_starts += [1] + [0] * (len(block) - 1)
     rows = [columns for block in blocks for _, columns in block]
     has_tags = all(len(columns) > 2 for columns in rows)
     return Doc.from_words(
-        [columns[0] for columns in rows],
-        ents=ents,
-        doc_id=doc_id,
+        [columns[0] for columns in rows], ents=ents, doc_id=doc_id,
         xpos=[columns[1] for columns in rows] if has_tags else None,
         sent_starts=sent_starts if has_sentences else None,
     )

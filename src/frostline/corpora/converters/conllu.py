@@ -88,17 +88,15 @@ class _DocBuilder:
         self._read_cats(sentence)
         self._lay_out(sentence)
         self._rows += sentence.rows
-        self._heads += [
-            first + i if head == 0 else first + head - 1 if head > 0 else -1 for i, head in enumerate(sentence.heads)
-        ]
+        self._heads += [first + i if head == 0 else first + head - 1 if head > 0 else -1
+                        for i, head in enumerate(sentence.heads)]
         self._sent_starts += [1] + [0] * (len(sentence.rows) - 1)
         self._read_entities(sentence)
         if sentence.comments:
             self._source["comments"].append(Comments(sentence=first, lines=tuple(sentence.comments)))
         for start, end, columns in sentence.multiwords:
-            self._source["multiwords"].append(
-                Multiword(start=first + start, end=first + end, form=columns[0], columns=tuple(columns[1:]))
-            )
+            self._source["multiwords"].append(Multiword(
+                start=first + start, end=first + end, form=columns[0], columns=tuple(columns[1:])))
         for node_id, columns in sentence.empty_nodes:
             self._source["empty_nodes"].append(EmptyNode(sentence=first, node_id=node_id, columns=tuple(columns)))
         self.n_sentences += 1
@@ -117,7 +115,7 @@ class _DocBuilder:
             self._ends += [self._n_characters] * (end - i)
             self._gap = " " if columns[8] == "_" else _gap_after(columns[8])
             i = end
-        self._compare_text(sentence, "".join(self._text[n_before + 1 :]))  # without the gap before the first word
+        self._compare_text(sentence, "".join(self._text[n_before + 1:]))  # without the gap before the first word
 
     def _compare_text(self, sentence: Sentence, text: str) -> None:
         """Warn where the comment "# text" says something else than the words; white space counts as one space."""
@@ -125,11 +123,9 @@ class _DocBuilder:
         if written is None or written == text or written.split() == text.split():
             return
         self._faults.warn(
-            sentence.comment_line("text"),
-            "text",
+            sentence.comment_line("text"), "text",
             f"The comment '# text' is not what the words and SpaceAfter give: '{_shortened(written, text)}', not "
-            f"'{_shortened(text, written)}'. The words count.",
-        )
+            f"'{_shortened(text, written)}'. The words count.")
 
     def _read_entities(self, sentence: Sentence) -> None:
         tags: list[str | None] = [_entity_of(row[8]) for row in sentence.rows]
@@ -137,11 +133,8 @@ class _DocBuilder:
             try:
                 tags = iob.normalise(tags)
             except TagError as error:
-                self._faults.add(
-                    sentence.lines[error.row],
-                    f"{ENTITY_KEY}={error.tag} in MISC is no entity tag.",
-                    f"Write {ENTITY_KEY}=O, or B- or I- and a label, such as {ENTITY_KEY}=B-PER.",
-                )
+                self._faults.add(sentence.lines[error.row], f"{ENTITY_KEY}={error.tag} in MISC is no entity tag.",
+                                 f"Write {ENTITY_KEY}=O, or B- or I- and a label, such as {ENTITY_KEY}=B-PER.")
         self._ents += tags
 
     def _read_cats(self, sentence: Sentence) -> None:
@@ -151,11 +144,8 @@ class _DocBuilder:
         try:
             self._cats |= {str(label): float(score) for label, score in json.loads(value).items()}
         except (ValueError, TypeError, AttributeError):
-            self._faults.add(
-                sentence.comment_line("cats"),
-                "The comment '# cats' holds no categories.",
-                'Write a JSON object of numbers, such as # cats = {"news": 1.0, "sport": 0.0}.',
-            )
+            self._faults.add(sentence.comment_line("cats"), "The comment '# cats' holds no categories.",
+                             'Write a JSON object of numbers, such as # cats = {"news": 1.0, "sport": 0.0}.')
 
     def doc(self, default_id: str) -> Doc:
         """The doc, when its last sentence has been added."""
@@ -163,29 +153,19 @@ class _DocBuilder:
         genre = _GENRE.match(doc_id)
         forms, lemmas, upos, xpos, feats, _, deprels, deps, misc = zip(*self._rows, strict=True)
         return Doc(
-            "".join(self._text),
-            StringColumn.from_values(forms),
-            np.array(self._starts, dtype=np.int32),
-            np.array(self._ends, dtype=np.int32),
-            lemmas=_column(
-                "_" if form == lemma == "_" else _or_missing(lemma) for form, lemma in zip(forms, lemmas, strict=True)
-            ),
-            upos=_column(map(_or_missing, upos)),
-            xpos=_column(map(_or_missing, xpos)),
-            feats=_column(
-                "" if value == "_" and tag != "_" else _or_missing(value)
-                for value, tag in zip(feats, upos, strict=True)
-            ),
-            deprels=_column(map(_or_missing, deprels)),
-            deps=_column(map(_or_missing, deps)),
-            misc=_column("" if value == "_" else value for value in misc),
-            ents=_column(self._ents),
+            "".join(self._text), StringColumn.from_values(forms),
+            np.array(self._starts, dtype=np.int32), np.array(self._ends, dtype=np.int32),
+            lemmas=_column("_" if form == lemma == "_" else _or_missing(lemma)
+                           for form, lemma in zip(forms, lemmas, strict=True)),
+            upos=_column(map(_or_missing, upos)), xpos=_column(map(_or_missing, xpos)),
+            feats=_column("" if value == "_" and tag != "_" else _or_missing(value)
+                          for value, tag in zip(feats, upos, strict=True)),
+            deprels=_column(map(_or_missing, deprels)), deps=_column(map(_or_missing, deps)),
+            misc=_column("" if value == "_" else value for value in misc), ents=_column(self._ents),
             heads=np.array(self._heads, dtype=np.int32) if any(head >= 0 for head in self._heads) else None,
-            sent_starts=np.array(self._sent_starts, dtype=np.int8),
-            cats=self._cats,
+            sent_starts=np.array(self._sent_starts, dtype=np.int8), cats=self._cats,
             source=Source(**{name: tuple(items) for name, items in self._source.items()}),
-            doc_id=doc_id,
-            group=self._group or (genre.group(1) if genre else None),
+            doc_id=doc_id, group=self._group or (genre.group(1) if genre else None),
         )
 
 
@@ -224,7 +204,7 @@ def _shortened(text: str, other: str) -> str:
     """The part of a text where it begins to differ from another."""
     first = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
     start = max(0, first - 20)
-    return ("…" if start else "") + text[start : first + 20] + ("…" if first + 20 < len(text) else "")
+    return ("…" if start else "") + text[start:first + 20] + ("…" if first + 20 < len(text) else "")
 
 
 def _unescaped(match: re.Match[str]) -> str:

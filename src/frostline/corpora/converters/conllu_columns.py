@@ -58,14 +58,10 @@ def _fault_of_feats(feats: str) -> tuple[str, str] | None:
     for item in feats.split("|"):
         name, _, value = item.partition("=")
         if not name or not value:
-            return (
-                f"FEATS has '{item}', which is no feature.",
-                "Write Name=Value, with '|' between features, such as Case=Nom|Number=Sing; '_' for none.",
-            )
+            return (f"FEATS has '{item}', which is no feature.",
+                    "Write Name=Value, with '|' between features, such as Case=Nom|Number=Sing; '_' for none.")
         if name in seen:
-            return (
-                f"FEATS has the feature '{name}' twice.",
-                f"Write it once; several values have commas between them, such as {name}=A,B.",
-            )
+            return (f"FEATS has the feature '{name}' twice.",
+                    f"Write it once; several values have commas between them, such as {name}=A,B.")
         seen.add(name)
     return None

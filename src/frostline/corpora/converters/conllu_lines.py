@@ -24,15 +24,15 @@ _NUMBER = re.compile(r"0|[1-9][0-9]*")
 class Sentence:
     """A sentence as its file has it."""
 
-    line: int  # of its first line in the file
+    line: int                                                       # of its first line in the file
     comments: list[str] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)  # FORM to MISC of each word
-    lines: list[int] = field(default_factory=list)  # of each word in the file
-    heads: list[int] = field(default_factory=list)  # 0: root, -1: missing, else counted from 1
+    rows: list[list[str]] = field(default_factory=list)             # FORM to MISC of each word
+    lines: list[int] = field(default_factory=list)                  # of each word in the file
+    heads: list[int] = field(default_factory=list)                  # 0: root, -1: missing, else counted from 1
     multiwords: list[tuple[int, int, list[str]]] = field(default_factory=list)  # first word, one past the last
     empty_nodes: list[tuple[str, list[str]]] = field(default_factory=list)
-    n_due: int = 1  # the number of the next word
-    is_broken: bool = False  # a fault is noted that leaves it without use
+    n_due: int = 1                                                  # the number of the next word
+    is_broken: bool = False                                         # a fault is noted that leaves it without use
 
     def value(self, key: str) -> str | None:
         """What the comment "# key = value" says, "" for a bare "# key", None where there is none."""
@@ -69,11 +69,8 @@ def read_sentences(path: Path, faults: Faults) -> Iterator[Sentence]:
             sentence = Sentence(line=number)
         if line[0] == "#":
             if sentence.rows:
-                faults.add(
-                    number,
-                    "A comment stands among the words of a sentence.",
-                    "Put it above the first word, or an empty line before it if a new sentence begins.",
-                )
+                faults.add(number, "A comment stands among the words of a sentence.",
+                           "Put it above the first word, or an empty line before it if a new sentence begins.")
             sentence.comments.append(line)
         else:
             _add_row(sentence, number, line, faults)
@@ -87,12 +84,9 @@ def _add_row(sentence: Sentence, number: int, line: str, faults: Faults) -> None
     columns = line.split("\t")
     is_row = len(columns) == N_COLUMNS
     if not is_row:
-        faults.add(
-            number,
-            f"The line has {len(columns)} columns.",
-            "A word has 10, separated by tabs; an unknown one is '_'."
-            + (" There are spaces where tabs should be." if " " in line else ""),
-        )
+        faults.add(number, f"The line has {len(columns)} columns.",
+                   "A word has 10, separated by tabs; an unknown one is '_'."
+                   + (" There are spaces where tabs should be." if " " in line else ""))
         sentence.is_broken = True  # one cause is one fault: what follows from it is not looked for
         columns = _guessed(columns, line)
     elif "" in columns:
@@ -107,18 +101,12 @@ def _add_row(sentence: Sentence, number: int, line: str, faults: Faults) -> None
         _add_multiword(sentence, int(found[1]), int(found[2]), rest, number, faults)
     elif found := _EMPTY_NODE.fullmatch(word_id):
         if int(found[1]) != sentence.n_due - 1:
-            faults.add(
-                number,
-                f"The empty node {word_id} stands after word {sentence.n_due - 1}.",
-                f"Number it {sentence.n_due - 1}.{found[2]}, or move it.",
-            )
+            faults.add(number, f"The empty node {word_id} stands after word {sentence.n_due - 1}.",
+                       f"Number it {sentence.n_due - 1}.{found[2]}, or move it.")
         sentence.empty_nodes.append((word_id, rest))
     elif is_row:
-        faults.add(
-            number,
-            f"The word's number is '{word_id}' where {sentence.n_due} is due.",
-            "Words are numbered from 1 in each sentence; an empty line ends a sentence.",
-        )
+        faults.add(number, f"The word's number is '{word_id}' where {sentence.n_due} is due.",
+                   "Words are numbered from 1 in each sentence; an empty line ends a sentence.")
         sentence.is_broken = True
         sentence.n_due = int(word_id) + 1 if _NUMBER.fullmatch(word_id) else sentence.n_due + 1
 
@@ -151,19 +139,15 @@ def _head(value: str, expected: int, number: int, faults: Faults) -> int:
     return int(value)
 
 
-def _add_multiword(sentence: Sentence, first: int, last: int, columns: list[str], number: int, faults: Faults) -> None:
+def _add_multiword(
+    sentence: Sentence, first: int, last: int, columns: list[str], number: int, faults: Faults
+) -> None:
     if first != sentence.n_due or last <= first:
-        faults.add(
-            number,
-            f"The multiword token {first}-{last} stands before word {sentence.n_due}.",
-            "It stands just before its first word and has two words or more, such as 3-4 before 3.",
-        )
+        faults.add(number, f"The multiword token {first}-{last} stands before word {sentence.n_due}.",
+                   "It stands just before its first word and has two words or more, such as 3-4 before 3.")
     elif sentence.multiwords and sentence.multiwords[-1][1] >= first:
-        faults.add(
-            number,
-            f"The multiword token {first}-{last} overlaps the one before.",
-            "A word belongs to one multiword token at most.",
-        )
+        faults.add(number, f"The multiword token {first}-{last} overlaps the one before.",
+                   "A word belongs to one multiword token at most.")
     else:
         sentence.multiwords.append((first - 1, last, columns))
 
@@ -174,41 +158,26 @@ def _is_whole(sentence: Sentence, faults: Faults) -> bool:
         return False
     n = len(sentence.rows)
     if n == 0:
-        faults.add(
-            sentence.line,
-            "There are comments or other lines, but no word, before the empty line.",
-            "Add the sentence's words, or remove the lines.",
-        )
+        faults.add(sentence.line, "There are comments or other lines, but no word, before the empty line.",
+                   "Add the sentence's words, or remove the lines.")
         return False
     if sentence.multiwords and sentence.multiwords[-1][1] > n:
         first, last, _ = sentence.multiwords.pop()
-        faults.add(
-            sentence.lines[first],
-            f"The multiword token {first + 1}-{last} goes beyond the {n} words.",
-            "Mend its range.",
-        )
+        faults.add(sentence.lines[first], f"The multiword token {first + 1}-{last} goes beyond the {n} words.",
+                   "Mend its range.")
     far = [i for i, head in enumerate(sentence.heads) if head > n]
     for i in far:
-        faults.add(
-            sentence.lines[i],
-            f"HEAD is {sentence.heads[i]}, but the sentence has {n} words.",
-            f"Give a number from 0 to {n}.",
-        )
+        faults.add(sentence.lines[i], f"HEAD is {sentence.heads[i]}, but the sentence has {n} words.",
+                   f"Give a number from 0 to {n}.")
         sentence.heads[i] = -1
     roots = [i for i, head in enumerate(sentence.heads) if head == 0]
     if len(roots) > 1:
-        faults.add(
-            sentence.lines[roots[1]],
-            f"The word is a second root, after word {roots[0] + 1}.",
-            "A sentence has one word with HEAD 0; give the number of its head, or end the sentence before it.",
-        )
+        faults.add(sentence.lines[roots[1]], f"The word is a second root, after word {roots[0] + 1}.",
+                   "A sentence has one word with HEAD 0; give the number of its head, or end the sentence before it.")
     looped = _on_cycle(sentence.heads)
     if looped is not None and sentence.heads[looped] != looped + 1:
-        faults.add(
-            sentence.lines[looped],
-            f"The heads of word {looped + 1} lead back to it.",
-            "Give one of the words on the way another head, or 0.",
-        )
+        faults.add(sentence.lines[looped], f"The heads of word {looped + 1} lead back to it.",
+                   "Give one of the words on the way another head, or 0.")
     return True
 
 

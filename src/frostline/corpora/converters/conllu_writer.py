@@ -39,10 +39,8 @@ def conllu_lines(doc: Doc) -> Iterator[str]:
     for node in doc.source.empty_nodes:
         place = (node.sentence, int(node.node_id.partition(".")[0]))
         empty_nodes.setdefault(place, []).append("\t".join((node.node_id, *node.columns)) + "\n")
-    before, after = (
-        _columns(doc),
-        list(zip(_texts(doc.deprels, len(doc)), _texts(doc.deps, len(doc)), _miscs(doc, multiwords), strict=True)),
-    )
+    before, after = _columns(doc), list(zip(_texts(doc.deprels, len(doc)), _texts(doc.deps, len(doc)),
+                                            _miscs(doc, multiwords), strict=True))
     heads = [-1] * len(doc) if doc.heads is None else doc.heads.tolist()
     for number, (start, end) in enumerate(doc.sentences(), start=1):
         for line in comments.get(start, ()) if comments else _made_comments(doc, number, start, end):
@@ -81,7 +79,7 @@ def _made_multiwords(doc: Doc) -> Iterator[Multiword]:
     for start, end in itertools.pairwise(borders):
         if end - start > 1:
             misc = _space_item(doc, end - 1) or "_"
-            form = doc.text[int(doc.starts[start]) : int(doc.ends[start])].translate(_LINE_BREAKERS)
+            form = doc.text[int(doc.starts[start]):int(doc.ends[start])].translate(_LINE_BREAKERS)
             yield Multiword(start=start, end=end, form=form, columns=("_",) * 7 + (misc,))
 
 
@@ -112,7 +110,7 @@ def _with_entity(misc: str, tag: str) -> str:
 def _gap(doc: Doc, i: int) -> str:
     """What the text has between token i and the next, or its end."""
     following = int(doc.starts[i + 1]) if i + 1 < len(doc) else len(doc.text)
-    return doc.text[int(doc.ends[i]) : following]
+    return doc.text[int(doc.ends[i]):following]
 
 
 def _space_item(doc: Doc, i: int) -> str:
@@ -124,10 +122,8 @@ def _space_item(doc: Doc, i: int) -> str:
         return ""
     if gap == "":
         return _NO_SPACE
-    return "SpacesAfter=" + "".join(
-        _ESCAPES.get(character, character if character.isprintable() else f"\\u{ord(character):04X}")
-        for character in gap
-    )
+    return "SpacesAfter=" + "".join(_ESCAPES.get(character, character if character.isprintable()
+                                                 else f"\\u{ord(character):04X}") for character in gap)
 
 
 def _made_comments(doc: Doc, number: int, start: int, end: int) -> Iterator[str]:
@@ -140,4 +136,4 @@ def _made_comments(doc: Doc, number: int, start: int, end: int) -> Iterator[str]
     elif _gap(doc, start - 1) == PARAGRAPH_GAP:
         yield "# newpar"
     yield f"# sent_id = {doc.doc_id or 'doc'}-{number:04d}"
-    yield "# text = " + doc.text[int(doc.starts[start]) : int(doc.ends[end - 1])].translate(_LINE_BREAKERS)
+    yield "# text = " + doc.text[int(doc.starts[start]):int(doc.ends[end - 1])].translate(_LINE_BREAKERS)

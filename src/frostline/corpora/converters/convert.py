@@ -20,32 +20,16 @@ from frostline.tokens import Doc
 
 FORMATS = ("conllu", "columns", "jsonl", "text", "corpus")
 
-_EXTENSIONS = {
-    ".conllu": "conllu",
-    ".conllup": "conllu",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "text",
-    ".iob": "columns",
-    ".iob2": "columns",
-    ".bio": "columns",
-    ".bioes": "columns",
-    ".bilou": "columns",
-}
+_EXTENSIONS = {".conllu": "conllu", ".conllup": "conllu", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text",
+               ".iob": "columns", ".iob2": "columns", ".bio": "columns", ".bioes": "columns", ".bilou": "columns"}
 _TAG = re.compile(r"O|[BIESLUM]-\S+")
 _CONLLU_ROW = re.compile(r"[0-9]+([-.][0-9]+)?(\t[^\t]*){9}")
 _CONLLU_COMMENT = re.compile(r"#\s*(newdoc|newpar|sent_id|text|global\.columns)\b")
 
 
 def convert(
-    sources: Sequence[Path],
-    dest: Path,
-    *,
-    format: str = "auto",
-    n_words_per_shard: int = WORDS_PER_SHARD,
-    n_sentences_per_doc: int = 1,
-    text_unit: TextUnit = "block",
-    tokenizer: Callable[[str], Doc] | None = None,
+    sources: Sequence[Path], dest: Path, *, format: str = "auto", n_words_per_shard: int = WORDS_PER_SHARD,
+    n_sentences_per_doc: int = 1, text_unit: TextUnit = "block", tokenizer: Callable[[str], Doc] | None = None,
 ) -> Corpus:
     """Convert files, in the order given, to the corpus folder `dest`, which appears when all is written.
 
@@ -69,40 +53,24 @@ def convert(
         n_words = 0
         for file, kind in zip(files, formats, strict=True):
             n_docs = 0
-            for doc in read_docs(
-                file, format=kind, tokenizer=tokenizer, n_sentences_per_doc=n_sentences_per_doc, text_unit=text_unit
-            ):
+            for doc in read_docs(file, format=kind, tokenizer=tokenizer, n_sentences_per_doc=n_sentences_per_doc,
+                                 text_unit=text_unit):
                 n_docs, n_words = n_docs + 1, n_words + len(doc)
                 yield doc
             if n_docs == 0 and len(files) > 1:  # a single one is an error below
                 say(f"warning: there is no doc in '{file}'")
         if n_words == 0:
-            raise CorpusError(
-                "There is no word in the sources.",
-                where=", ".join(map(str, sources)),
-                fix="Give files with text in them.",
-            )
+            raise CorpusError("There is no word in the sources.", where=", ".join(map(str, sources)),
+                              fix="Give files with text in them.")
 
-    write_corpus(
-        docs(),
-        dest,
-        n_words_per_shard=n_words_per_shard,
-        meta={
-            "sources": [
-                {"name": file.name, "format": kind, "sha256": _digest(file)}
-                for file, kind in zip(files, formats, strict=True)
-            ]
-        },
-    )
+    write_corpus(docs(), dest, n_words_per_shard=n_words_per_shard, meta={
+        "sources": [{"name": file.name, "format": kind, "sha256": _digest(file)}
+                    for file, kind in zip(files, formats, strict=True)]})
     return open_corpus(dest)
 
 
 def read_docs(
-    path: Path,
-    *,
-    format: str = "auto",
-    tokenizer: Callable[[str], Doc] | None = None,
-    n_sentences_per_doc: int = 1,
+    path: Path, *, format: str = "auto", tokenizer: Callable[[str], Doc] | None = None, n_sentences_per_doc: int = 1,
     text_unit: TextUnit = "block",
 ) -> Iterator[Doc]:
     """The docs of one file of any format, one at a time; the arguments and errors are those of `convert`."""
@@ -149,11 +117,8 @@ def _by_content(path: Path) -> str:
         shown += 1
         if shown >= 20:
             break
-    raise CorpusError(
-        "The file's format can't be told from its name or its first lines.",
-        where=str(path),
-        fix=f"Name the format with --format: {', '.join(FORMATS)}.",
-    )
+    raise CorpusError("The file's format can't be told from its name or its first lines.", where=str(path),
+                      fix=f"Name the format with --format: {', '.join(FORMATS)}.")
 
 
 def _files(sources: Sequence[Path]) -> Iterator[Path]:
@@ -167,11 +132,8 @@ def _files(sources: Sequence[Path]) -> Iterator[Path]:
             continue
         inside = sorted(file for file in source.rglob("*") if file.is_file() and file.suffix.lower() in _EXTENSIONS)
         if not inside:
-            raise CorpusError(
-                "The folder has no file of a known extension.",
-                where=str(source),
-                fix=f"Name the files, or give them one of: {', '.join(_EXTENSIONS)}.",
-            )
+            raise CorpusError("The folder has no file of a known extension.", where=str(source),
+                              fix=f"Name the files, or give them one of: {', '.join(_EXTENSIONS)}.")
         yield from inside
 
 

@@ -59,11 +59,8 @@ class Faults:
             raise CorpusError(first_message, where=where, fix=first_fix)
         lines = [f"  {self.path}:{line}: {message} {fix}" for line, message, fix in self._found]
         more = " (and there may be more)" if len(self._found) >= MOST_FAULTS else ""
-        raise CorpusError(
-            f"{len(self._found)} faults{more}:\n" + "\n".join(lines),
-            where=where,
-            fix="Mend the lines above and convert again; nothing was written.",
-        )
+        raise CorpusError(f"{len(self._found)} faults{more}:\n" + "\n".join(lines), where=where,
+                          fix="Mend the lines above and convert again; nothing was written.")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -81,12 +78,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                     line = line.removeprefix("\ufeff")
                 yield number, line.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"The line is not UTF-8: {error.reason} at its byte {error.start + 1}.",
-            where=f"{path}:{number}",
-            fix="Save the file as UTF-8.",
-        ) from error
+        raise CorpusError(f"The line is not UTF-8: {error.reason} at its byte {error.start + 1}.",
+                          where=f"{path}:{number}", fix="Save the file as UTF-8.") from error
     except OSError as error:
-        raise CorpusError(
-            f"The file can't be read: {error.strerror}.", where=str(path), fix="Check the path and its permissions."
-        ) from error
+        raise CorpusError(f"The file can't be read: {error.strerror}.", where=str(path),
+                          fix="Check the path and its permissions.") from error

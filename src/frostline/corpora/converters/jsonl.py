@@ -24,24 +24,8 @@ from frostline.tokens import STRING_COLUMNS, Doc, StringColumn, iob
 
 Tokenizer = Callable[[str], Doc]
 
-KEYS = frozenset(
-    {
-        "id",
-        "group",
-        "meta",
-        "text",
-        "tokens",
-        "offsets",
-        "spaces",
-        "tags",
-        "heads",
-        "sent_starts",
-        "entities",
-        "cats",
-        "spans",
-        *STRING_COLUMNS,
-    }
-)
+KEYS = frozenset({"id", "group", "meta", "text", "tokens", "offsets", "spaces", "tags", "heads", "sent_starts",
+                  "entities", "cats", "spans", *STRING_COLUMNS})
 
 
 class _FaultyLineError(Exception):
@@ -94,10 +78,8 @@ def doc_from_json(value: Any, *, tokenizer: Tokenizer, default_id: str = "") -> 
         raise _FaultyLineError("The line is no JSON object.", 'Write an object, such as {"text": "…"}.')
     unknown = sorted(value.keys() - KEYS)
     if unknown:
-        raise _FaultyLineError(
-            f"Unknown key '{unknown[0]}'.",
-            f"Known: {', '.join(sorted(KEYS))}. What is no annotation goes under 'meta'.",
-        )
+        raise _FaultyLineError(f"Unknown key '{unknown[0]}'.",
+                               f"Known: {', '.join(sorted(KEYS))}. What is no annotation goes under 'meta'.")
     has_tokens = value.get("tokens") is not None
     doc = _with_tokens(value) if has_tokens else _from_text(value, tokenizer)
     doc.doc_id = str(value.get("id") or default_id)
@@ -105,15 +87,12 @@ def doc_from_json(value: Any, *, tokenizer: Tokenizer, default_id: str = "") -> 
     if has_tokens:
         _set_columns(doc, value)
     cats = value.get("cats") or {}
-    doc.cats = (
-        dict.fromkeys(cats, 1.0)
-        if isinstance(cats, list)
-        else {str(label): float(score) for label, score in cats.items()}
-    )
+    doc.cats = dict.fromkeys(cats, 1.0) if isinstance(cats, list) else {
+        str(label): float(score) for label, score in cats.items()}
     if value.get("entities") is not None:
         doc.ents = StringColumn.from_values(_entity_tags(doc, value["entities"], is_exact=has_tokens))
     spans = value.get("spans") or {}
-    for name, items in spans.items() if isinstance(spans, dict) else [("spans", spans)]:
+    for name, items in (spans.items() if isinstance(spans, dict) else [("spans", spans)]):
         doc.spans[name] = [_token_span(doc, *_triple(item), is_exact=has_tokens) for item in items]
     return doc
 
@@ -147,10 +126,8 @@ def _located(words: list[str], text: str) -> list[tuple[int, int]]:
     for i, word in enumerate(words):
         start = text.find(word, end)
         if start < 0 or text[end:start].strip():
-            raise _FaultyLineError(
-                f"Token {i}, {word!r}, is not what follows in the text: {text[end : end + 20]!r}.",
-                "The tokens must cover the text but for white space; or give their 'offsets'.",
-            )
+            raise _FaultyLineError(f"Token {i}, {word!r}, is not what follows in the text: {text[end:end + 20]!r}.",
+                                   "The tokens must cover the text but for white space; or give their 'offsets'.")
         end = start + len(word)
         offsets.append((start, end))
     return offsets
@@ -162,10 +139,8 @@ def _set_columns(doc: Doc, value: Mapping[str, Any]) -> None:
         columns.setdefault("xpos", value["tags"])
     for name, items in columns.items():
         if not isinstance(items, list) or len(items) != len(doc):
-            raise _FaultyLineError(
-                f"'{name}' is no list of {len(doc)} strings, one for each token.",
-                "Give null for a token that nobody annotated.",
-            )
+            raise _FaultyLineError(f"'{name}' is no list of {len(doc)} strings, one for each token.",
+                                   "Give null for a token that nobody annotated.")
         values = [None if item is None else str(item) for item in items]
         doc.set_column(name, StringColumn.from_values(iob.normalise(values) if name == "ents" else values))
     for name, dtype, top in (("heads", np.int32, len(doc) - 1), ("sent_starts", np.int8, 1)):
@@ -174,10 +149,8 @@ def _set_columns(doc: Doc, value: Mapping[str, Any]) -> None:
             continue
         numbers = [-1 if item is None else int(item) for item in items]
         if len(numbers) != len(doc) or any(not -1 <= number <= top for number in numbers):
-            raise _FaultyLineError(
-                f"'{name}' is no list of {len(doc)} numbers from 0 to {top}.",
-                "Give null for a token that nobody annotated.",
-            )
+            raise _FaultyLineError(f"'{name}' is no list of {len(doc)} numbers from 0 to {top}.",
+                                   "Give null for a token that nobody annotated.")
         setattr(doc, name, np.array(numbers, dtype=dtype))
 
 
@@ -194,15 +167,11 @@ def _token_span(doc: Doc, start: int, end: int, label: str, *, is_exact: bool) -
     first = int(np.searchsorted(doc.ends, start, side="right"))
     last = int(np.searchsorted(doc.starts, end, side="left"))
     if not 0 <= start < end <= len(doc.text) or first >= last:
-        raise _FaultyLineError(
-            f"The span {start} to {end} ({label}) covers no token of the text.",
-            f"Count characters from 0 to {len(doc.text)}.",
-        )
+        raise _FaultyLineError(f"The span {start} to {end} ({label}) covers no token of the text.",
+                               f"Count characters from 0 to {len(doc.text)}.")
     if is_exact and (int(doc.starts[first]) != start or int(doc.ends[last - 1]) != end):
-        raise _FaultyLineError(
-            f"The span {start} to {end} ({label}) does not begin and end with a token.",
-            f"The nearest is {int(doc.starts[first])} to {int(doc.ends[last - 1])}.",
-        )
+        raise _FaultyLineError(f"The span {start} to {end} ({label}) does not begin and end with a token.",
+                               f"The nearest is {int(doc.starts[first])} to {int(doc.ends[last - 1])}.")
     return first, last, label
 
 
@@ -230,12 +199,8 @@ def write_jsonl(docs: Iterable[Doc], path: Path) -> None:
 
 def jsonl_line(doc: Doc) -> str:
     """A doc as one line, with its line end. `read_jsonl` makes an equal doc of it, but for `source` and activations."""
-    value: dict[str, Any] = {
-        "id": doc.doc_id,
-        "text": doc.text,
-        "tokens": doc.words.values(),
-        "offsets": list(zip(doc.starts.tolist(), doc.ends.tolist(), strict=True)),
-    }
+    value: dict[str, Any] = {"id": doc.doc_id, "text": doc.text, "tokens": doc.words.values(),
+                             "offsets": list(zip(doc.starts.tolist(), doc.ends.tolist(), strict=True))}
     if doc.group is not None:
         value["group"] = doc.group
     value |= {name: column.values() for name, column in doc.string_columns().items()}
@@ -246,8 +211,6 @@ def jsonl_line(doc: Doc) -> str:
     if doc.cats:
         value["cats"] = doc.cats
     if doc.spans:
-        value["spans"] = {
-            name: [[int(doc.starts[start]), int(doc.ends[end - 1]), label] for start, end, label in items]
-            for name, items in doc.spans.items()
-        }
+        value["spans"] = {name: [[int(doc.starts[start]), int(doc.ends[end - 1]), label] for start, end, label in items]
+                          for name, items in doc.spans.items()}
     return json.dumps(value, ensure_ascii=False) + "\n"
