@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,3 +65,16 @@ def test_work_goes_on_when_nobody_reads_its_progress_any_more() -> None:
         process.stderr.close()
         assert process.stdout.read() == "done\n"
         assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(("number", "fix"), [(28, "Make room on that disk"), (30, "Work in a copy")])
+def test_an_error_of_the_system_is_printed_with_its_place_and_a_way_out(
+    number: int, fix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        console.run_command(_raise(OSError(number, os.strerror(number), "/a/place")))
+
+    message, where, way_out = capsys.readouterr().err.splitlines()
+    assert message == f"error: {os.strerror(number)}."
+    assert where == "  where: /a/place"
+    assert fix in way_out

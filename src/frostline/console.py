@@ -6,6 +6,7 @@ library only: the runner's fast path prints through here.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -144,13 +145,26 @@ def _folder_is_gone() -> bool:
     return False
 
 
+_WAYS_OUT = {
+    errno.ENOSPC: "Make room on that disk, then run the same again: what was finished is kept.",
+    errno.EDQUOT: "Make room within your quota, then run the same again: what was finished is kept.",
+    errno.EROFS: "Work in a copy that can be written to.",
+    errno.EACCES: "Give yourself the right to it, or choose another place.",
+    errno.EPERM: "Give yourself the right to it, or choose another place.",
+    errno.EMFILE: "Let the shell open more files (ulimit -n), then run the same again.",
+}
+
+
 def _report_unexpected(error: Exception) -> int:
     if isinstance(error, FileNotFoundError) and not error.filename and _folder_is_gone():
         print(f"{paint('error', 'red')}: The folder that this was started in is gone.", file=sys.stderr)
         print("  fix:   Go to a folder that is there.", file=sys.stderr)
     elif isinstance(error, OSError) and error.strerror:
-        place = f" ({error.filename})" if error.filename else ""
-        print(f"{paint('error', 'red')}: {error.strerror}{place}", file=sys.stderr)
+        print(f"{paint('error', 'red')}: {error.strerror}.", file=sys.stderr)
+        if error.filename:
+            print(f"  where: {os.fsdecode(error.filename)}", file=sys.stderr)
+        if error.errno in _WAYS_OUT:
+            print(f"  fix:   {_WAYS_OUT[error.errno]}", file=sys.stderr)
     else:
         print(f"{paint('error', 'red')}: unexpected {type(error).__name__}: {error}", file=sys.stderr)
         print("  fix:   set FROSTLINE_DEBUG=1 to see the traceback, and report it with the command.", file=sys.stderr)

@@ -38,6 +38,7 @@ def test_help_names_every_verb_and_each_verb_has_its_own(capsys: pytest.CaptureF
         (["run", "all", "--drry"], "Did you mean '--dry'?"),
         (["run", "all", "-j", "0"], "See: project run --help"),
         (["run", "all", "--json"], "Add --dry."),
+        (["run", "frist"], "Did you mean 'first'?"),
         (["run", "all", "--set", "x"], "Write --set vars.NAME=VALUE."),
         (["run", "all", "--vars.x"], "There is none to choose from."),
         (["run", "all", "--profile", "onyl"], "Did you mean 'only'?"),

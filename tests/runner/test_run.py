@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -411,3 +415,17 @@ def test_a_set_up_that_was_killed_is_ended_by_the_next_run(chain: Playground) ->
 
     assert (chain.root / ".dvc/config").read_text(encoding="utf-8") == "[core]\n    no_scm = true\n"
     assert chain.actions() == {"first": "skip", "second": "skip", "third": "skip"}
+
+
+def test_a_project_that_may_only_be_read_is_told_up_to_date(chain: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    chain.project("run", "all")
+    shutil.rmtree(chain.root / ".dvc/tmp")
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+
+    assert chain.actions() == {"first": "skip", "second": "skip", "third": "skip"}
+    assert "up to date" in chain.project("why", "first")
+    assert chain.project("run", "all") == "all 3 steps are up to date: nothing to run\n"

@@ -184,8 +184,8 @@ def test_only_own_files_and_deps_are_in_the_copy(playground: Playground) -> None
 
     (copy,) = playground.root.glob(".dvc/tmp/frostline/scratch/*/project")
     assert (copy / "a").read_text().split() == [
-        ".gitignore", "copy.py", "dvc.lock", "dvc.yaml", "lib/module.py", "one/.gitignore", "project.yml",
-        "secret.txt", "show.py",
+        ".dvcignore", ".gitignore", "copy.py", "dvc.lock", "dvc.yaml", "lib/module.py", "one/.gitignore",
+        "project.yml", "secret.txt", "show.py",
     ]  # fmt: skip
     playground.project("verify", "big")
     assert copy.exists()

@@ -191,12 +191,18 @@ def select(project: Project, graph: Graph, names: Iterable[str], *, only: bool =
         else:
             found = graph.names.matching(word)
             if not found and not _means_something(project, graph.names, word):
-                options = [*graph.steps, *project.spec.workflows, *(step.command for step in project.steps)]
+                options = [*project.spec.workflows, *_beginnings(graph.steps), *graph.steps]
                 raise UsageError(f"There is no step or workflow '{word}'.", fix=did_you_mean(word, options))
             named |= dict.fromkeys(found)
     listed = list(named)
     order = tuple(listed) if only else _ordered(project, graph, listed)
     return Selection(order=order, named=frozenset(named), workflows=tuple(workflows))
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """What can be said for several steps at once: `train`, `train-frozen` for `train-frozen-listener`."""
+    cuts = ((name, at) for name in names for at, letter in enumerate(name) if letter == "-")
+    return list(dict.fromkeys(name[:at] for name, at in cuts if at))
 
 
 def _ordered(project: Project, graph: Graph, listed: list[str]) -> tuple[str, ...]:

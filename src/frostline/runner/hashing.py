@@ -12,6 +12,7 @@ import stat
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
@@ -127,7 +128,7 @@ class Hasher:
         """Write the stat cache, if there is news."""
         if self.changed and self.state is not None:
             value = {"version": CACHE_VERSION, "files": self.files, "trees": self.trees}
-            replace_quickly(self.state / "stat.json", json.dumps(value, separators=(",", ":")).encode())
+            keep(self.state / "stat.json", json.dumps(value, separators=(",", ":")).encode())
             self.changed = False
         for save in self.saved_with:
             save()
@@ -217,7 +218,7 @@ class Hasher:
             for index, (full, _), mark in zip(fresh, job.files, job.marks, strict=True)
             if not _may_be_remembered(full, mark)
         }
-        replace_quickly(self._tree_file(job.path), _settled(tree, job.digests, unsettled).to_bytes())
+        keep(self._tree_file(job.path), _settled(tree, job.digests, unsettled).to_bytes())
         if not unsettled:
             self.trees[job.path] = [job.signature, digest.md5, digest.n_bytes, digest.n_files]
             self.changed = True
@@ -267,3 +268,12 @@ def replace_quickly(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(data)
     temporary.replace(path)
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Replace a file that only spares work; where nothing can be written (a read-only project), go without it."""
+    try:
+        replace_quickly(path, data)
+    except OSError:
+        with suppress(OSError):
+            path.with_name(f".{path.name}.{os.getpid()}.tmp").unlink(missing_ok=True)

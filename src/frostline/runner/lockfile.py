@@ -16,7 +16,7 @@ from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.files import write_text_atomic
 from frostline.runner.entries import Entries, from_bytes
-from frostline.runner.hashing import RACY_NS, replace_quickly
+from frostline.runner.hashing import RACY_NS, keep
 from frostline.runner.walking import Mark
 from frostline.runner.yaml_places import YamlError, load_draining
 
@@ -108,7 +108,7 @@ class LockFile:
             return
         if time.time_ns() - self.mark[1] > RACY_NS:
             head = {"version": MIRROR_VERSION, "mark": self.mark, "rest": self.rest}
-            replace_quickly(self.mirror, self.bodies.to_bytes(head))
+            keep(self.mirror, self.bodies.to_bytes(head))
             self.is_mirrored = True
 
     def _hold(self, stage: str, body: Body) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner.hashing import Hasher, load_json, replace_quickly
+from frostline.runner.hashing import Hasher, keep, load_json
 from frostline.runner.source_values import FORMAT, PYTHON_TAG, Import, Meaning, PythonSource
 
 VERSION = [1, FORMAT, PYTHON_TAG]
@@ -88,7 +88,7 @@ class Sources:
         if len(self.known) > len(self.used) + MAX_IDLE:
             self.known = {key: value for key, value in self.known.items() if key in self.used}
         value = {"version": VERSION, "known": self.known}
-        replace_quickly(self.file, json.dumps(value, separators=(",", ":")).encode())
+        keep(self.file, json.dumps(value, separators=(",", ":")).encode())
         self.changed = False
 
     def _meaning_of_file(self, path: str, md5: str, n_bytes: int) -> Meaning | None:

@@ -68,8 +68,11 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         session.hasher.save()
     elif all(decision.action is Action.SKIP for decision in decisions):
         session.hasher.save()
-        _bring_ledger_up_to_date(session, decisions)
-        _mend_dvc_yaml(session)
+        try:
+            _bring_ledger_up_to_date(session, decisions)
+            _mend_dvc_yaml(session)
+        except OSError as error:  # a project that may only be read is up to date all the same
+            say(f"warning: the ledger could not be brought up to date: {error.strerror or error}")
         out(up_to_date(len(decisions)) if decisions else _why_none(session, values.names))
         if selection.workflows and _report_is_due(session) and not values.no_report:
             from frostline.runner.reporting import make_report_if_news
