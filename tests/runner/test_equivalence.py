@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frostline.runner import equivalence, sources
@@ -163,6 +163,12 @@ STYLES = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
+@example(
+    value=[":a"],
+    other=None,
+    first={"default_flow_style": False, "default_style": None},
+    second={"default_flow_style": True, "default_style": None},
+)
 @given(value=VALUES, other=VALUES, first=STYLES, second=STYLES)
 def test_yaml_is_the_same_where_its_values_are(value: Any, other: Any, first: Any, second: Any) -> None:
     def text(value: Any, style: Any) -> str:

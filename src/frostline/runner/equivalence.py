@@ -18,8 +18,8 @@ from frostline.runner.source_values import FORMAT, PYTHON_TAG, Meaning, PythonSo
 
 MAX_FILES = 2000  # of a folder that are looked into; beyond that its bytes count
 DIGITS = 16  # of each digest on record
-# Words that no reader of YAML takes for a number, a truth value, nothing or a merge.
-_SURELY_TEXT = re.compile(r"(?!(?:true|false|yes|no|on|off|y|n|null|nan|inf)$)[a-z_/][^\n]*", re.IGNORECASE)
+# Bare words that are no text in YAML 1.2, or to some reader of 1.1; PyYAML knows the others of 1.1.
+_NO_TEXT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)(e[-+]?\d+)?|0o[0-7]+|0x[\da-f]+|[-+]?\.inf|\.nan|[yn]|", re.IGNORECASE)
 SUFFIXES = frozenset((".py", ".cfg", ".ini", ".yaml", ".yml", ".toml"))
 
 
@@ -162,9 +162,17 @@ def _yaml(text: str) -> Any:
                 anchors[anchor] = len(events)
                 row.append("&")
             if isinstance(event, yaml.ScalarEvent):
-                is_bare = not event.style and not _SURELY_TEXT.fullmatch(event.value)
-                row += ["bare" if is_bare else "text", event.value]
+                row += ["bare" if not event.style and _may_be_no_text(event.value) else "text", event.value]
             events.append(row)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     return events
+
+
+def _may_be_no_text(word: str) -> bool:
+    """Whether a bare word is a number, a truth value, a date or nothing to some reader of YAML."""
+    import yaml
+
+    resolvers = yaml.SafeLoader.yaml_implicit_resolvers
+    patterns = [pattern for _, pattern in (*resolvers.get(word[:1], ()), *resolvers.get(None, ()))]
+    return bool(_NO_TEXT.fullmatch(word)) or any(pattern.match(word) for pattern in patterns)
