@@ -1,8 +1,9 @@
-"""How long it takes to find out that nothing is to be done: `project run`, `dvc repro` and `weasel run`.
+"""What `project run`, `dvc repro` and `weasel run` take beside the steps: with nothing to do, and for each that runs.
 
 Generates a project of chained steps, each with small outputs of its own, next to one big file and many small ones that
-the first step reads; brings it up to date with each tool, in a folder for each, and then times runs that do nothing,
-in turn. A tool that is not there is left out, and named.
+the first step reads; brings it up to date with each tool, in a folder for each. Then times, in turn, runs that do
+nothing, and runs that are told to run every step again, beside the steps' commands started one after the other without
+any tool. A tool that is not there is left out, and named.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "dvc": ("dvc", "repro", "-q"),
     "weasel": ("weasel", "run", "all"),
 }
+FORCE = "--force"  # what each calls it
 
 
 def main() -> int:
@@ -39,15 +41,29 @@ def main() -> int:
         print(f"{name}: not installed, left out", file=sys.stderr)
     with tempfile.TemporaryDirectory() as root:
         first = {name: run(command, make(Path(root) / name, name, arguments)) for name, command in commands.items()}
-        again: dict[str, list[float]] = {name: [] for name in commands}
+        nothing: dict[str, list[float]] = {name: [] for name in commands}
+        every: dict[str, list[float]] = {name: [] for name in commands}
+        bare: list[float] = []
         for _ in range(arguments.rounds):
             for name, command in commands.items():
-                again[name].append(run(command, Path(root) / name))
+                nothing[name].append(run(command, Path(root) / name))
+            for name, command in commands.items():
+                every[name].append(run([*command, FORCE], Path(root) / name))
+            bare.append(run_bare(Path(root) / next(iter(commands)), arguments.steps))
     print(f"{arguments.steps} chained steps over a {arguments.big_mib} MiB file and {arguments.small_files} small "
           f"ones, median of {arguments.rounds} rounds in turn\n")  # fmt: skip
-    print("| | first run, s | nothing to do, s (lowest–highest) |\n| --- | --- | --- |")
-    for name, times in again.items():
-        print(f"| {name} | {first[name]:.2f} | {statistics.median(times):.2f} ({min(times):.2f}–{max(times):.2f}) |")
+    print("| | first run, s | nothing to do, s (lowest–highest) | each step that runs, ms beyond its process |")
+    print("| --- | --- | --- | --- |")
+    for name, times in nothing.items():
+        idle = statistics.median(times)
+        beyond = (statistics.median(every[name]) - idle - statistics.median(bare)) / arguments.steps
+        print(f"| {name} | {first[name]:.2f} | {idle:.3f} ({min(times):.3f}–{max(times):.3f}) | {1000 * beyond:.0f} |")
+    print(f"\nThe {arguments.steps} commands by themselves: {statistics.median(bare):.2f} s; what a tool takes with")
+    print("nothing to do is not counted as a step's.")
+    if "project" in nothing:
+        for name in nothing.keys() - {"project"}:
+            ratio = statistics.median(nothing["project"]) / statistics.median(nothing[name])
+            print(f"project with nothing to do: {ratio:.3f} × {name}")
     return 0
 
 
@@ -68,6 +84,14 @@ def run(command: list[str], folder: Path) -> float:
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-1000:]}\n{done.stderr[-1000:]}")
     return seconds
+
+
+def run_bare(folder: Path, n_steps: int) -> float:
+    """Seconds of the steps' commands, started one after the other as a runner starts them: through no shell."""
+    started = time.perf_counter()
+    for _, deps, output in chain(n_steps):
+        subprocess.run(["python", "step.py", deps[0], output], cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - started
 
 
 def make(folder: Path, tool: str, arguments: argparse.Namespace) -> Path:
