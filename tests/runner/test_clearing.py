@@ -13,6 +13,7 @@ import pytest
 
 from frostline.errors import StepFailed
 from frostline.runner.cli.main import dispatch
+from frostline.runner.session import Session
 
 from .conftest import CHAIN, Playground
 
@@ -158,8 +159,6 @@ def test_what_a_killed_run_left_is_cleared_and_not_kept(training: Playground) ->
 
 
 def test_a_note_of_a_killed_run_ends_when_its_output_is_restored(chain: Playground) -> None:
-    from frostline.runner.session import Session
-
     chain.project("run", "all")
     Session(chain.root).clearing(print).begin([PurePosixPath("first.txt")])  # as a kill leaves it
     chain.write({"first.txt": "half"})
@@ -253,3 +252,20 @@ def test_what_can_not_be_moved_stays_and_the_step_fails(chain: Playground, monke
 
     assert chain.read("first.txt") == "mine"
     assert chain.calls() == []
+
+
+@pytest.mark.parametrize("words", [["train"], ["train", "--force"]])
+def test_a_checkpoint_that_a_kill_left_after_its_step_was_recorded_goes(training: Playground, words: list[str]) -> None:
+    training.write({"train.py": "import os\nassert not os.path.exists('checkpoint')\nopen('model', 'w')\n"})
+    training.project("run", "train")
+    session = Session(training.root)
+    clearing = session.clearing(print)
+    clearing.begin(session.graph.steps["train"].checkpoint)
+    training.write({"checkpoint/state": "half removed"})
+    clearing.end(session.graph.steps["train"].checkpoint)
+
+    training.project("run", *words)
+
+    assert not (training.root / "checkpoint").exists()
+    assert kept(training.root) == {}
+    assert not any(session.places.begun.iterdir())

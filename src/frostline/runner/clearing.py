@@ -13,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from frostline.digest import md5_bytes
 from frostline.errors import StepFailed, StoreError
@@ -56,19 +57,27 @@ class Clearing:
 
         A step that we saw fail has left a known state; of one that was killed with its runner, anything goes.
         """
-        try:
-            left = json.loads(self._note(path).read_bytes())["left"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return left is None or left == _state_of(self.places.root / path)
+        note = self._read_note(path)
+        return "left" in note and (note["left"] is None or note["left"] == _state_of(self.places.root / path))
 
     def begin(self, paths: Iterable[PurePosixPath]) -> None:
         """Note that a step is about to write `paths`: what lies there from now on is ours."""
-        self._write_notes(paths, seen=False)
+        self._write_notes(paths)
 
     def leave(self, paths: Iterable[PurePosixPath]) -> None:
         """Note how a try that failed has left `paths`, so that what a user puts there later is told apart."""
         self._write_notes([path for path in paths if self._note(path).exists()], seen=True)
+
+    def end(self, paths: Iterable[PurePosixPath]) -> None:
+        """Note that `paths` have served: a step that ended well needs its checkpoint no more."""
+        self._write_notes([path for path in paths if self._note(path).exists()], is_over=True)
+
+    def drop_ended(self, paths: Iterable[PurePosixPath]) -> None:
+        """Remove those of `paths` that have served; here, where a kill came between that and their removal."""
+        for path in paths:
+            if self._read_note(path).get("is_over"):
+                self.clear(path)
+                self.release([path])
 
     def release(self, paths: Iterable[PurePosixPath]) -> None:
         """Forget that `paths` were being written: from now on the record knows them."""
@@ -78,10 +87,18 @@ class Clearing:
     def _note(self, path: PurePosixPath) -> Path:
         return self.places.begun / f"{md5_bytes(str(path).encode())}.json"
 
-    def _write_notes(self, paths: Iterable[PurePosixPath], *, seen: bool) -> None:
+    def _read_note(self, path: PurePosixPath) -> dict[str, Any]:
+        try:
+            note = json.loads(self._note(path).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def _write_notes(self, paths: Iterable[PurePosixPath], *, seen: bool = False, is_over: bool = False) -> None:
         for path in paths:
             left = _state_of(self.places.root / path) if seen else None
-            replace_quickly(self._note(path), json.dumps({"path": str(path), "left": left}).encode())
+            note = {"path": str(path), "left": left, "is_over": is_over}
+            replace_quickly(self._note(path), json.dumps(note).encode())
 
     def _is_ours(self, path: PurePosixPath) -> bool:
         return self.is_leftover(path) or _holds_no_file(self.places.root / path) or self._is_known(path)

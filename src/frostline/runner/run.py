@@ -241,6 +241,7 @@ class Runner:
             if step.name in self.session.ledger.managed:
                 self.restorer.keep(step, body, self.session.contexts.of(step))
             self.clearing.release(self._cleared(step))  # before the record: what is edited after it is the user's
+            self.clearing.end(step.checkpoint)
             self._record(step, body)
             for path in step.checkpoint:
                 self.clearing.clear(path)

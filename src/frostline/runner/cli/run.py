@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from contextlib import suppress
 
 from frostline.console import out, say
 from frostline.errors import UsageError
@@ -56,6 +57,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     selection = session.select(values.names, only=values.only)
     if not values.dry:
         _end_leftovers(session)
+        _drop_ended_checkpoints(session)
         _take_over_weasels(session)
     decisions = session.plan(selection, force=values.force)
     if values.dry:
@@ -104,6 +106,21 @@ def _end_leftovers(session: Session) -> None:
 
         for step in end_leftovers(session.places.running):
             say(f"ended step '{step}', which a runner that was killed had left behind")
+
+
+def _drop_ended_checkpoints(session: Session) -> None:
+    """Remove what a step needs no more that ended well, where a kill came between its record and that."""
+    if not session.places.begun.is_dir() or not any(session.places.begun.iterdir()):
+        return
+    from frostline.runner.locks import Locks, PathsBusy
+
+    clearing = session.clearing(say)
+    locks = Locks(session.places.tmp, say, idle=session.under_dvc)
+    for step in session.graph.steps.values():
+        if step.checkpoint:
+            outputs = [session.root / path for path in step.all_outputs]
+            with suppress(PathsBusy), locks.paths(f"project run {step.name}", read=(), write=outputs, patient=False):
+                clearing.drop_ended(step.checkpoint)
 
 
 def _take_over_weasels(session: Session) -> None:
