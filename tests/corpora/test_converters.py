@@ -72,6 +72,53 @@ def test_a_hash_sign_is_a_word(tmp_path: Path) -> None:
     assert [doc.words.values() for doc in read_columns(put(tmp_path / "x.iob", "#\tO\n#win\tO\n"))] == [["#", "#win"]]
 
 
+ODD_TAGS = [  # the tags of two sentences, what they become, the warnings
+    ("O L-PER O|O", "O B-PER O|O", ["2: 'L-PER' ends an entity that was not begun; it is read as 'B-PER'."]),
+    (
+        "I-LOC I-LOC O|O I-PER",
+        "B-LOC I-LOC O|O B-PER",
+        ["1: 'I-LOC' goes on with an entity that was not begun; it is read as 'B-LOC'. There is 1 more like it."],
+    ),
+    (
+        "B-PER I-LOC O|B-PER I-ORG|B-PER I-ORG",
+        "B-PER B-LOC O|B-PER B-ORG|B-PER B-ORG",
+        ["2: 'I-LOC' goes on with an entity of another label; it is read as 'B-LOC'. There are 2 more like it."],
+    ),
+    (
+        "I-LOC O|B-PER L-ORG",
+        "B-LOC O|B-PER B-ORG",
+        ["1: 'I-LOC' goes on with an entity that was not begun; it is read as 'B-LOC'.",
+         "5: 'L-ORG' ends an entity of another label; it is read as 'B-ORG'."],
+    ),
+    ("B-LOC I-LOC O|B-PER L-PER U-X", "B-LOC I-LOC O|B-PER I-PER B-X", []),
+]
+
+
+@pytest.mark.parametrize(("tags", "expected", "warnings"), ODD_TAGS)
+@pytest.mark.parametrize("format", ["columns", "conllu", "jsonl"])
+def test_entities_without_a_beginning_begin_there_with_one_warning_for_each_cause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str, tags: str, expected: str, warnings: list[str]
+) -> None:
+    sentences = [sentence.split() for sentence in tags.split("|")]
+    if format == "jsonl":
+        lines = [json.dumps({"tokens": ["w"] * len(one), "ents": one}) + "\n" for one in sentences]
+    elif format == "columns":
+        lines = ["".join(f"w\t{tag}\n" for tag in one) + "\n" for one in sentences]
+    else:
+        lines = ["".join(f"{i}\tw\t_\t_\t_\t_\t_\t_\t_\tNER={tag}\n" for i, tag in enumerate(one, start=1)) + "\n"
+                 for one in sentences]
+    path = put(tmp_path / "x", "".join(lines))
+
+    docs = list(read_docs(path, format=format))
+
+    assert [doc.ents and doc.ents.values() for doc in docs] == [one.split() for one in expected.split("|")]
+    told = capsys.readouterr().err.splitlines()
+    if format == "jsonl":  # a line is a whole doc there
+        assert [line.partition(": '")[2] for line in told] == [line.partition(": '")[2] for line in warnings]
+    else:
+        assert told == [f"warning: {path}:{line}" for line in warnings]
+
+
 @pytest.mark.parametrize(("text", "line", "says"), [
     ("a\tO\nlonely\n", 2, "no tag"), ("a\tO\nb\tPER\n", 2, "'PER' is no entity tag"), ("\tO\n", 1, "empty")])
 def test_faults_of_columns_are_named(tmp_path: Path, text: str, line: int, says: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from frostline.corpora.converters.conllu_lines import Sentence, read_sentences
 from frostline.corpora.converters.faults import Faults
-from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, StringColumn, iob
+from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, StringColumn
 from frostline.tokens.iob import TagError
 
 ENTITY_KEY = "NER"
@@ -131,7 +131,7 @@ class _DocBuilder:
         tags: list[str | None] = [_entity_of(row[8]) for row in sentence.rows]
         if any(tags):
             try:
-                tags = iob.normalise(tags)
+                tags = self._faults.read_tags(tags, sentence.lines)
             except TagError as error:
                 self._faults.add(sentence.lines[error.row], f"{ENTITY_KEY}={error.tag} in MISC is no entity tag.",
                                  f"Write {ENTITY_KEY}=O, or B- or I- and a label, such as {ENTITY_KEY}=B-PER.")

@@ -6,12 +6,13 @@ Beside them warnings, of what is kept as it is: told once for each kind, with th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from frostline.console import say
 from frostline.errors import CorpusError
+from frostline.tokens import iob
 
 MOST_FAULTS = 20
 
@@ -38,6 +39,16 @@ class Faults:
         """Note something that is odd, and no fault. kind: tells those apart that are told together."""
         self._warnings.setdefault(kind, (line, message))
         self._n_warnings[kind] += 1
+
+    def read_tags(self, tags: Sequence[str | None], lines: Sequence[int]) -> list[str | None]:
+        """Entity tags of one sentence in IOB2; warns of entities that go on without having begun.
+
+        lines: of each tag in the file. Raises TagError for what is no entity tag.
+        """
+        for repair in iob.repairs_of(tags):
+            message = f"'{repair.tag}' {repair.cause.value}; it is read as '{repair.read_as}'."
+            self.warn(lines[repair.row], repair.cause.name, message)
+        return iob.normalise(tags)
 
     def tell_warnings(self) -> None:
         """Say each kind of warning once."""

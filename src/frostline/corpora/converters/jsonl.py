@@ -55,12 +55,17 @@ def read_jsonl(path: Path, *, tokenizer: Tokenizer) -> Iterator[Doc]:
             faults.add(number, "The line holds half a character: a surrogate without its other half.", "Take it out.")
             continue
         try:
-            yield doc_from_json(value, tokenizer=tokenizer, default_id=f"{path.stem}-{number:05d}")
+            doc = doc_from_json(value, tokenizer=tokenizer, default_id=f"{path.stem}-{number:05d}")
         except _FaultyLineError as fault:
             faults.add(number, fault.message, fault.fix)
         except (TypeError, ValueError) as error:
             faults.add(number, f"The doc's parts don't fit: {error}.", "See 'frostline convert --help' for the format.")
+        else:
+            if value.get("ents") is not None:
+                faults.read_tags([None if tag is None else str(tag) for tag in value["ents"]], [number] * len(doc))
+            yield doc
     faults.raise_any()
+    faults.tell_warnings()
 
 
 def _is_text(value: Any) -> bool:
