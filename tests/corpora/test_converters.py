@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from tests.tokens.strategies import docs
 
-from frostline.corpora import open_corpus
+from frostline.corpora import open_corpus, write_corpus
 from frostline.corpora.converters import (
     convert,
     detect_format,
@@ -19,6 +20,7 @@ from frostline.corpora.converters import (
     read_docs,
     read_jsonl,
     read_text,
+    write_conllu,
     write_jsonl,
 )
 from frostline.corpora.tokenizer import Tokenizer
@@ -301,3 +303,36 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
 
 def test_docs_of_any_format_can_be_read_without_a_corpus(tmp_path: Path) -> None:
     assert [doc.text for doc in read_docs(put(tmp_path / "x.txt", "Hi there"))] == ["Hi there"]
+
+
+# --- what no UTF-8 file can hold
+
+@pytest.mark.parametrize("write", [write_conllu, write_jsonl, write_corpus])
+@pytest.mark.parametrize("part", ["words", "id", "tag"])
+def test_a_doc_with_half_a_character_is_refused_by_name_and_leaves_nothing(
+    tmp_path: Path, write: Any, part: str
+) -> None:
+    words = ["the", "\ud83d" if part == "words" else "dog"]
+    bad = Doc.from_words(words, xpos=["DT", "\udc00" if part == "tag" else "NN"])
+    bad.doc_id = "d2\udcff" if part == "id" else "d2"
+
+    with pytest.raises(CorpusError, match=r"The doc 'd2.* holds half a character \(U\+D") as caught:
+        write([Doc.from_words(["ok"], doc_id="d1"), bad], tmp_path / "out")
+
+    assert caught.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("suffix", "text"), [
+    (".txt", "a b\n"), (".iob", "a\tO\n"), (".jsonl", '{"text": "a"}\n'), (".conllu", "1\ta" + "\t_" * 8 + "\n\n")])
+def test_a_file_whose_name_is_not_utf8_makes_docs_all_the_same(tmp_path: Path, suffix: str, text: str) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + suffix.encode()))
+    try:
+        put(path, text)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+
+    corpus = convert([path], tmp_path / "c")
+
+    assert corpus[0].doc_id.startswith("caf\ufffd-")
+    assert corpus.meta["sources"][0]["name"] == f"caf\ufffd{suffix}"

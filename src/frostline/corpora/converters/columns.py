@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from frostline.corpora.converters.faults import Faults, numbered_lines
+from frostline.corpora.converters.faults import Faults, numbered_lines, stem_of
 from frostline.tokens import Doc, iob
 from frostline.tokens.iob import TagError
 
@@ -31,6 +31,7 @@ def read_columns(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
         CorpusError: after reading on to find more faults, up to 20, naming file, line and the way to mend each.
     """
     faults = Faults(path)
+    stem = stem_of(path)
     blocks: list[Block] = []
     is_marked = False
     n_docs = 0
@@ -39,12 +40,12 @@ def read_columns(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
         is_marked |= opens
         if blocks and (opens or (not is_marked and len(blocks) >= n_sentences_per_doc)):
             n_docs += 1
-            yield _doc(blocks, f"{path.stem}-{n_docs:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
+            yield _doc(blocks, f"{stem}-{n_docs:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
             blocks = []
         if block:
             blocks.append(block)
     if blocks:
-        yield _doc(blocks, f"{path.stem}-{n_docs + 1:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
+        yield _doc(blocks, f"{stem}-{n_docs + 1:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
     faults.raise_any()
     faults.tell_warnings()
 

@@ -5,6 +5,7 @@ Beside them warnings, of what is kept as it is: told once for each kind, with th
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,6 +73,16 @@ class Faults:
         more = " (and there may be more)" if len(self._found) >= MOST_FAULTS else ""
         raise CorpusError(f"{len(self._found)} faults{more}:\n" + "\n".join(lines), where=where,
                           fix="Mend the lines above and convert again; nothing was written.")
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without its ending, for the ids of docs; bytes that are not UTF-8 become U+FFFD."""
+    return as_text(path.stem)
+
+
+def as_text(name: str) -> str:
+    """A file name that can be written; what of it is not UTF-8 becomes U+FFFD."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from frostline.corpora.converters.faults import Faults, numbered_lines
+from frostline.corpora.converters.faults import Faults, numbered_lines, stem_of
+from frostline.corpora.writing import as_utf8
 from frostline.files import new_file
 from frostline.tokens import STRING_COLUMNS, Doc, StringColumn, iob
 
@@ -55,7 +56,7 @@ def read_jsonl(path: Path, *, tokenizer: Tokenizer) -> Iterator[Doc]:
             faults.add(number, "The line holds half a character: a surrogate without its other half.", "Take it out.")
             continue
         try:
-            doc = doc_from_json(value, tokenizer=tokenizer, default_id=f"{path.stem}-{number:05d}")
+            doc = doc_from_json(value, tokenizer=tokenizer, default_id=f"{stem_of(path)}-{number:05d}")
         except _FaultyLineError as fault:
             faults.add(number, fault.message, fault.fix)
         except (TypeError, ValueError) as error:
@@ -196,10 +197,11 @@ def _entity_tags(doc: Doc, items: Iterable[Any], *, is_exact: bool) -> list[str 
 
 
 def write_jsonl(docs: Iterable[Doc], path: Path) -> None:
-    """Write docs to the file `path`, which appears when all is written. Raises OSError."""
+    """Write docs to the file `path`, which appears when all is written. Raises OSError or CorpusError."""
     with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         for doc in docs:
-            stream.write(jsonl_line(doc))
+            with as_utf8([doc]):
+                stream.write(jsonl_line(doc))
 
 
 def jsonl_line(doc: Doc) -> str:
