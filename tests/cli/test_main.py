@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from frostline.cli.main import run, split_overrides
+from frostline.cli.options import print_result
 from frostline.console import run_command
 from frostline.errors import ConfigError, UsageError
 
@@ -98,6 +99,15 @@ FAULTY = [
     (["train"], "Missing argument 'CONFIG'.", "See `frostline train --help`."),
     (["evaluate", "a", "b", "-o", "c", "--system.seed", "3"], "reads no config that --system.seed", "--help"),
     (["convert", "a"], "needs a source and a destination", "frostline convert SRC... DEST"),
+    (["train", "x.cfg", "--training", "3", "-o", "d"], "No such option: --training.", "such as --training.max_epochs."),
+    (["train", "x.cfg", "--max_epochs=3", "-o", "d"], "No such option: --max_epochs.", "mean --training.max_epochs?"),
+    (["debug", "config", "x.cfg", "--max_epoch", "3"], "No such option: --max_epoch.", "mean --training.max_epochs?"),
+    (["init", "config", "-", "--paths", "3"], "No such option: --paths.", "such as --paths.train."),
+    (["apply", "m", "a", "b", "--training", "3"], "No such option: --training.", "See `frostline apply --help`."),
+    (["train", "x.cfg", "-o", "d", "--training.", "3"], "no option '--training.'", "such as --training.max_epochs."),
+    (["train", "x.cfg", "--output="], "The value of --output is empty.", "Give one"),
+    (["train", "x.cfg", "-o", ""], "The value of -o is empty.", "Give one"),
+    (["evaluate", "m", "", "-o", "d"], "An argument is empty.", "variable"),
     (["train", "x.cfg", "-o", "d", "--training.seed"], "--training.seed has no value", "--training.seed true"),
 ]
 
@@ -109,6 +119,21 @@ def test_a_faulty_command_line_is_explained(arguments: list[str], message: str, 
 
     assert message in caught.value.message
     assert fix in (caught.value.fix or "")
+
+
+def test_a_key_of_the_config_at_hand_is_named_in_full(config_file: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(["train", str(config_file), "--path", "x", "--output", "d"])
+
+    assert "Did you mean --corpora.train.path?" in (caught.value.fix or "")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_result_leaves_out_what_there_is_none_of(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result({"best_step": 0, "resumed_from": None}, as_json=as_json)
+
+    shown = capsys.readouterr().out
+    assert shown == ('{"best_step": 0, "resumed_from": null}\n' if as_json else "best_step  0\n")
 
 
 def test_a_faulty_command_line_ends_with_2_and_no_traceback() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from frostline.config import Config, fill_config, load_config
+from frostline.config import Config, fill_config, load_config, parse_overrides
 from frostline.errors import ConfigError
 
 
@@ -94,7 +94,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ("max_epochs = 2", "dropout = -0.1", "This must be greater than or equal to 0, not -0.1.", "training.dropout"),
     ("max_epochs = 2", "dropout = NaN", "This must be", "training.dropout"),
     ("max_epochs = 2", "averages = 1.0", "not 1.0.", "training.averages"),
-    ("max_epochs = 2", "score_weights = {\"las\": NaN}", "This must be a finite number", "training.score_weights"),
+    ("max_epochs = 2", 'score_weights = {"las": NaN}', "This must be a finite number", "training.score_weights"),
     ("seed = 3", f"seed = {2**64}", "This must be less than", "system.seed"),
     ("seed = 3", "threads = -1", "This must be greater than or equal to 0, not -1.", "system.threads"),
     (
@@ -177,6 +177,21 @@ def test_a_fault_is_named_with_its_path_and_line(
     assert message in told
     assert path in told
     assert f"{config_file}:" in told
+
+
+@pytest.mark.parametrize(("path", "where"), [
+    ("paths.train", "paths.train (--paths.train on the command line)"),
+    ("corpora.train.path", "corpora.train.path (--corpora.train.path on the command line)"),
+    ("training.activations.one", "training.activations.one (--training.activations.one on the command line)"),
+])  # fmt: skip
+def test_an_empty_path_is_refused_rather_than_read_as_the_folder_it_is_started_in(
+    config_file: Path, path: str, where: str
+) -> None:
+    with pytest.raises(ConfigError, match="path is empty") as caught:
+        fill_config(load_config(config_file, parse_overrides([f"--{path}="])))
+
+    assert where in str(caught.value)  # beside the corpus that refers to it
+    assert "Name a file or folder" in str(caught.value)
 
 
 def test_all_faults_are_named_at_once_each_with_its_line(config_file: Path) -> None:

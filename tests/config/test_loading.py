@@ -247,6 +247,28 @@ def test_an_override_of_nothing_names_the_nearest_key(config_file: Path, path: s
     assert caught.value.fix == fix
 
 
+SECTIONS_AS_VALUES = [
+    ("training.batcher", "Set one of its keys, such as --training.batcher.n_words."),
+    ("corpora.train", "Set one of its keys, such as --corpora.train.path."),
+    ("components.one", "Set one of its keys, such as --components.one.model.width."),
+    ("training", "Set one of its keys, such as --training.max_epochs."),
+]
+
+
+@pytest.mark.parametrize(("path", "fix"), SECTIONS_AS_VALUES)
+def test_a_value_for_a_section_is_answered_with_one_of_its_keys(config_file: Path, path: str, fix: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{path}' is a section, which 3 can't replace") as caught:
+        load_config(config_file, {path: 3})
+
+    assert caught.value.where == f"--{path}"
+    assert caught.value.fix == fix
+
+
+def test_a_number_may_replace_a_section_where_both_make_sense(config_file: Path) -> None:
+    for path in ("training.optimizer.learn_rate", "training.dropout"):
+        assert load_config(config_file, {path: 0.5})["training"]
+
+
 BAD_OVERRIDES = [
     (["word"], "Unexpected argument 'word'"),
     (["--output", "x"], "no option '--output'"),

@@ -187,6 +187,9 @@ def test_files_without_newdoc_are_cut_by_sentences(tmp_path: Path) -> None:
     (row(1, feats="A=1 |B=2") + "\n", 1, "FEATS is 'A=1 |B=2', with white space"),
     (row(1).replace("w", "a\x00b") + "\n", 1, "control character U+0000 in FORM"),
     (row(1, feats="A=\x1b") + "\n", 1, "control character U+001B in FEATS"),
+    (row(1) + row(2, misc=r"SpacesAfter=\s\uD83D") + "\n", 2, "half a character"),
+    (row(1, misc=r"SpacesAfter=\uZ00Z") + row(2, misc=r"SpacesAfter=\uDE00") + "\n", 2, "half a character"),
+    ('# cats = {"\\ud83d": 1.0}\n' + row(1) + "\n", 1, "half a character"),
     (row(1) + row(2, 0) + row(3, 0) + "\n", 3, "second root, after word 2"),
     ("", 1, "empty"),
 ])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from tests.tokens.strategies import docs
 
-from frostline.corpora import open_corpus
+from frostline.corpora import open_corpus, write_corpus
 from frostline.corpora.converters import (
     convert,
     detect_format,
@@ -19,6 +20,7 @@ from frostline.corpora.converters import (
     read_docs,
     read_jsonl,
     read_text,
+    write_conllu,
     write_jsonl,
 )
 from frostline.corpora.tokenizer import Tokenizer
@@ -70,6 +72,53 @@ def test_blocks_can_be_joined_to_documents(tmp_path: Path) -> None:
 
 def test_a_hash_sign_is_a_word(tmp_path: Path) -> None:
     assert [doc.words.values() for doc in read_columns(put(tmp_path / "x.iob", "#\tO\n#win\tO\n"))] == [["#", "#win"]]
+
+
+ODD_TAGS = [  # the tags of two sentences, what they become, the warnings
+    ("O L-PER O|O", "O B-PER O|O", ["2: 'L-PER' ends an entity that was not begun; it is read as 'B-PER'."]),
+    (
+        "I-LOC I-LOC O|O I-PER",
+        "B-LOC I-LOC O|O B-PER",
+        ["1: 'I-LOC' goes on with an entity that was not begun; it is read as 'B-LOC'. There is 1 more like it."],
+    ),
+    (
+        "B-PER I-LOC O|B-PER I-ORG|B-PER I-ORG",
+        "B-PER B-LOC O|B-PER B-ORG|B-PER B-ORG",
+        ["2: 'I-LOC' goes on with an entity of another label; it is read as 'B-LOC'. There are 2 more like it."],
+    ),
+    (
+        "I-LOC O|B-PER L-ORG",
+        "B-LOC O|B-PER B-ORG",
+        ["1: 'I-LOC' goes on with an entity that was not begun; it is read as 'B-LOC'.",
+         "5: 'L-ORG' ends an entity of another label; it is read as 'B-ORG'."],
+    ),
+    ("B-LOC I-LOC O|B-PER L-PER U-X", "B-LOC I-LOC O|B-PER I-PER B-X", []),
+]
+
+
+@pytest.mark.parametrize(("tags", "expected", "warnings"), ODD_TAGS)
+@pytest.mark.parametrize("format", ["columns", "conllu", "jsonl"])
+def test_entities_without_a_beginning_begin_there_with_one_warning_for_each_cause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str, tags: str, expected: str, warnings: list[str]
+) -> None:
+    sentences = [sentence.split() for sentence in tags.split("|")]
+    if format == "jsonl":
+        lines = [json.dumps({"tokens": ["w"] * len(one), "ents": one}) + "\n" for one in sentences]
+    elif format == "columns":
+        lines = ["".join(f"w\t{tag}\n" for tag in one) + "\n" for one in sentences]
+    else:
+        lines = ["".join(f"{i}\tw\t_\t_\t_\t_\t_\t_\t_\tNER={tag}\n" for i, tag in enumerate(one, start=1)) + "\n"
+                 for one in sentences]
+    path = put(tmp_path / "x", "".join(lines))
+
+    docs = list(read_docs(path, format=format))
+
+    assert [doc.ents and doc.ents.values() for doc in docs] == [one.split() for one in expected.split("|")]
+    told = capsys.readouterr().err.splitlines()
+    if format == "jsonl":  # a line is a whole doc there
+        assert [line.partition(": '")[2] for line in told] == [line.partition(": '")[2] for line in warnings]
+    else:
+        assert told == [f"warning: {path}:{line}" for line in warnings]
 
 
 @pytest.mark.parametrize(("text", "line", "says"), [
@@ -254,3 +303,36 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
 
 def test_docs_of_any_format_can_be_read_without_a_corpus(tmp_path: Path) -> None:
     assert [doc.text for doc in read_docs(put(tmp_path / "x.txt", "Hi there"))] == ["Hi there"]
+
+
+# --- what no UTF-8 file can hold
+
+@pytest.mark.parametrize("write", [write_conllu, write_jsonl, write_corpus])
+@pytest.mark.parametrize("part", ["words", "id", "tag"])
+def test_a_doc_with_half_a_character_is_refused_by_name_and_leaves_nothing(
+    tmp_path: Path, write: Any, part: str
+) -> None:
+    words = ["the", "\ud83d" if part == "words" else "dog"]
+    bad = Doc.from_words(words, xpos=["DT", "\udc00" if part == "tag" else "NN"])
+    bad.doc_id = "d2\udcff" if part == "id" else "d2"
+
+    with pytest.raises(CorpusError, match=r"The doc 'd2.* holds half a character \(U\+D") as caught:
+        write([Doc.from_words(["ok"], doc_id="d1"), bad], tmp_path / "out")
+
+    assert caught.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("suffix", "text"), [
+    (".txt", "a b\n"), (".iob", "a\tO\n"), (".jsonl", '{"text": "a"}\n'), (".conllu", "1\ta" + "\t_" * 8 + "\n\n")])
+def test_a_file_whose_name_is_not_utf8_makes_docs_all_the_same(tmp_path: Path, suffix: str, text: str) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + suffix.encode()))
+    try:
+        put(path, text)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+
+    corpus = convert([path], tmp_path / "c")
+
+    assert corpus[0].doc_id.startswith("caf\ufffd-")
+    assert corpus.meta["sources"][0]["name"] == f"caf\ufffd{suffix}"

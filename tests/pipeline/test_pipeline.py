@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from frostline.errors import ConfigError, ModelFileError, UsageError
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble
-from frostline.tokens import Example
+from frostline.tokens import Doc, Example
 from frostline.training.optimizer import build_adam
 from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline
 
@@ -185,6 +186,25 @@ def test_texts_and_empty_docs_pass_through(encoder: Path) -> None:
     assert [len(doc) for doc in docs] == [3, 0, 0]
     assert docs[0].xpos is not None
     assert pipeline("").text == ""
+
+
+@pytest.mark.parametrize("make", [str, lambda text: Doc.from_words(text.split())])
+def test_half_a_character_in_a_text_is_named_with_its_place(encoder: Path, make: Any) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+
+    with pytest.raises(UsageError, match=r"half a character: U\+D83D, at 4") as caught:
+        pipeline(make("the \ud83d dog"))
+
+    assert "errors=" in (caught.value.fix or "")
+    assert pipeline(make("the \U0001f600 dog")).xpos is not None
+
+
+@pytest.mark.parametrize("wrong", [5, None, b"the dog"])
+def test_what_is_neither_text_nor_doc_is_refused(encoder: Path, wrong: Any) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+
+    with pytest.raises(TypeError, match=f"takes texts and docs, not {type(wrong).__name__}"):
+        pipeline(wrong)
 
 
 def test_the_order_of_docs_and_the_size_of_batches_change_nothing(encoder: Path) -> None:

@@ -103,6 +103,16 @@ def test_a_width_that_the_heads_can_not_share_is_refused(tmp_path: Path) -> None
         pretrain(make_config(tmp_path, n_heads=3), tmp_path / "out")
 
 
+def test_an_empty_dev_corpus_is_found_before_training(tmp_path: Path) -> None:
+    write_corpus([], tmp_path / "dev")
+
+    with pytest.raises(ConfigError, match="has no words to score a model on") as caught:
+        pretrain(make_config(tmp_path), tmp_path / "out")
+
+    assert caught.value.where == "corpora.dev"
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_corpus_leaves_nothing_behind(tmp_path: Path) -> None:
     config = make_config(tmp_path)
     config["corpora"]["train"]["path"] = str(tmp_path / "nowhere")

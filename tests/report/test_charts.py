@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frostline.report.charts import Series, line_chart, log_ticks, nice_ticks, scatter_chart
+from frostline.report.charts import FEW_POINTS, Series, line_chart, log_ticks, nice_ticks, scatter_chart
 
 
 def chart(*series: Series) -> str:
@@ -43,11 +43,47 @@ def test_nothing_to_draw_draws_nothing() -> None:
     assert scatter_chart([("a", 0, 1.0, 1.0)], width=400, x_title="", y_title="", title="") == ""
 
 
-def test_one_evaluation_is_enough_for_a_chart() -> None:
+def marks(root: ElementTree.Element) -> list[tuple[str | None, ...]]:
+    """Class, place and radius of the marks of evaluations, in the order they are drawn."""
+    return [
+        tuple(mark.get(name) for name in ("class", "cx", "cy", "r"))
+        for mark in root.findall("circle")
+        if "point" in (mark.get("class") or "")
+    ]
+
+
+def test_one_evaluation_is_a_mark_because_a_line_of_one_point_can_not_be_seen() -> None:
     root = ElementTree.fromstring(chart(Series(name="a", colour=0, points=((10.0, 50.0),))))
 
-    assert [line.get("points") for line in root.findall("polyline")] == ["586.3,157.0"]  # at the right, half way up
+    assert root.findall("polyline") == []
+    assert marks(root) == [("point k0", "586.3", "157.0", "3")]  # at the right, half way up
     assert [text.text for text in root.findall("text") if text.get("class", "").startswith("name")] == ["a"]
+
+
+@pytest.mark.parametrize(("n_evaluations", "n_marks"), [(2, 2), (FEW_POINTS, FEW_POINTS), (FEW_POINTS + 1, 0)])
+def test_evaluations_are_marked_where_they_are_few(n_evaluations: int, n_marks: int) -> None:
+    points = tuple((float(i), float(i * i)) for i in range(n_evaluations))
+
+    root = ElementTree.fromstring(chart(Series(name="a", colour=0, points=points)))
+
+    assert len(root.findall("polyline")) == 1
+    assert len(marks(root)) == n_marks
+
+
+def test_coinciding_evaluations_are_rings_of_each_colour() -> None:
+    points = ((10.0, 50.0),)
+
+    root = ElementTree.fromstring(chart(*(Series(name=f"v{i}", colour=i, points=points) for i in range(2))))
+
+    assert [(class_, radius) for class_, _, _, radius in marks(root)] == [("point k1", "5"), ("point k0", "3")]
+
+
+def test_the_range_of_seeds_at_one_evaluation_is_a_line() -> None:
+    root = ElementTree.fromstring(chart(Series(name="a", colour=1, points=((10.0, 50.0),), band=((10.0, 40.0, 60.0),))))
+
+    (line,) = (line for line in root.findall("line") if "range" in (line.get("class") or ""))
+    assert line.get("x1") == line.get("x2")
+    assert float(line.get("y1") or 0) > float(line.get("y2") or 0)
 
 
 def test_labels_of_crowded_lines_stay_apart() -> None:

@@ -124,6 +124,19 @@ def test_the_best_of_each_column_is_marked_ties_together(root: Path) -> None:
     assert not any(is_best for _, is_best in table(page, "frozen-listener"))
 
 
+def test_the_costs_say_what_of_the_evaluations_they_include(root: Path) -> None:
+    timing = {"seconds": 60.0, "words_per_s": 500.0, "peak_memory_mib": 512.0}
+    (root / "training" / "p" / "frozen-listener-0" / "timing.json").write_text(json.dumps(timing))
+    made = make_report(root, "p", ReportSpec())
+
+    for text in (made.html.read_text(encoding="utf8"), made.markdown.read_text(encoding="utf8")):
+        assert "Training, in all" in text and "Words/s in training steps" in text
+        assert "The time of training includes the evaluations on dev; its words per second leave them out." in text
+    assert ("title", "Words trained on, by the seconds of training without the evaluations.") in outline(
+        root
+    ).attributes
+
+
 def test_breakdowns_by_label_get_no_column(root: Path) -> None:
     assert "xpos_acc/NN" not in "".join(outline(root).texts)
 

@@ -127,6 +127,44 @@ def test_every_slice_is_a_sound_doc_with_the_words_of_the_slice(doc: Doc, start:
     assert doc.slice(0, len(doc)).words == doc.words
 
 
+@pytest.mark.parametrize(("name", "values"), [
+    ("xpos", ["X"]), ("feats", StringColumn.from_values(["X"] * 9)), ("ents", []), ("misc", ("a", "b")),
+    ("heads", [0]), ("sent_starts", np.ones(9, dtype=np.int8)), ("words", ["a"]), ("starts", [0]), ("ends", [1, 2]),
+])
+def test_no_column_of_another_length_can_be_set(name: str, values: Any) -> None:
+    doc = example()
+
+    with pytest.raises(ValueError, match=rf"8 words, but {len(values)} rows? in {name}"):
+        setattr(doc, name, values)
+
+    assert doc == example()
+
+
+def test_a_column_can_be_set_by_a_list_and_taken_away() -> None:
+    doc = example()
+
+    doc.xpos = ["NN"] * 7 + [None]
+    doc.heads = [1] * 7 + [None]
+    doc.sent_starts = None
+
+    assert doc.xpos == StringColumn.from_values(["NN"] * 7 + [None])
+    assert doc.heads is not None and doc.heads.dtype == np.int32 and doc.heads.tolist() == [1] * 7 + [-1]
+    assert doc[0].is_sent_start is None
+    doc.xpos = None
+    assert doc[0].xpos is None
+
+
+def test_a_text_is_no_column_and_heads_stay_within_the_doc() -> None:
+    doc = Doc.from_words(["a", "b"])
+
+    with pytest.raises(TypeError, match="one string for each word"):
+        doc.xpos = "NN"
+    with pytest.raises(ValueError, match="outside the doc"):
+        doc.heads = [0, 2]
+    with pytest.raises(ValueError, match="a word is missing"):
+        doc.words = ["a", None]  # type: ignore[list-item]
+
+
 def test_without_annotations_leaves_tokens_text_id_and_group() -> None:
     bare = example().without_annotations()
 

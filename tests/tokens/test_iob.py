@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frostline.tokens.iob import TagError, normalise, spans_of, tags_of
+from frostline.tokens.iob import Cause, Repair, TagError, normalise, repairs_of, spans_of, tags_of
 
 
 @pytest.mark.parametrize(("tags", "expected"), [
@@ -18,6 +18,19 @@ from frostline.tokens.iob import TagError, normalise, spans_of, tags_of
 ])
 def test_every_scheme_becomes_iob2(tags: list[str | None], expected: list[str | None]) -> None:
     assert normalise(tags) == expected
+
+
+@pytest.mark.parametrize(("tags", "expected"), [
+    (["B-X", "I-X", "O", "U-X", "B-Y", "L-Y", "S-X", "B-X", "M-X", "E-X"], []),
+    (["I-X", "I-X", "O", "I-Y"], [(0, "I-X", Cause.NOTHING_OPEN), (3, "I-Y", Cause.NOTHING_OPEN)]),
+    (["B-X", "I-Y", "I-Y"], [(1, "I-Y", Cause.ANOTHER_OPEN)]),
+    (["O", "L-X", "B-Y", "E-X"], [(1, "L-X", Cause.NOTHING_TO_CLOSE), (3, "E-X", Cause.ANOTHER_TO_CLOSE)]),
+    (["B-X", "L-X", "I-X", None, "I-X"], [(2, "I-X", Cause.NOTHING_OPEN), (4, "I-X", Cause.NOTHING_OPEN)]),
+])
+def test_entities_that_go_on_without_having_begun_are_listed(
+    tags: list[str | None], expected: list[tuple[int, str, Cause]]
+) -> None:
+    assert repairs_of(tags) == [Repair(row=row, tag=tag, cause=cause) for row, tag, cause in expected]
 
 
 @pytest.mark.parametrize("tag", ["X", "B-", "-X", "BX", "Z-PER"])

@@ -152,6 +152,78 @@ def test_a_corpus_that_a_training_does_not_read_may_be_absent(folder: Path) -> N
     check_training(filled(folder, changes={"corpora.test": {"@readers": "frostline.Corpus.v1", "path": "none"}}))
 
 
+def put_dev(tmp_path: Path, *columns: str, bare_first: int = 0) -> str:
+    """A dev corpus with some annotations only, on all docs but the first ones."""
+    docs = [doc.without_annotations() for doc in make_docs()]
+    for bare, doc in list(zip(docs, make_docs(), strict=True))[bare_first:]:
+        for column in columns:
+            bare.set_column(column, doc.column(column))
+    write_corpus(docs, tmp_path / "other")
+    return str(tmp_path / "other")
+
+
+def test_a_dev_corpus_that_can_not_be_scored_is_found_before_training(folder: Path, tmp_path: Path) -> None:
+    path = put_dev(tmp_path, "upos")
+    changes = {"corpora.dev.path": path, "training.score_weights": {"xpos_acc": 1.0, "lemma_acc": 0.5, "upos_acc": 0.0}}
+
+    (found,) = find_faults(filled(folder, changes=changes))
+
+    assert found.fault.path == "corpora.dev" and not found.is_absence
+    assert f"The dev corpus '{path}' gives none of the scores that choose the best model" in found.fault.message
+    assert "(xpos_acc, lemma_acc): it gives upos_acc only." in found.fault.message
+    assert "set training.score_weights to upos_acc" in (found.fault.fix or "")
+
+
+@pytest.mark.parametrize("weights", [{}, {"xpos_acc": 1.0}])
+def test_a_dev_corpus_without_any_annotation_is_found_before_training(
+    folder: Path, tmp_path: Path, weights: dict[str, float]
+) -> None:
+    file = tmp_path / "my.cfg"
+    changes = {"corpora.dev.path": put_dev(tmp_path), "training.score_weights": weights}
+    file.write_text(Config(filled(folder, changes=changes)).to_str())
+
+    for command in (["train", str(file), "--output", str(tmp_path / "out")], ["debug", "config", str(file)]):
+        with pytest.raises(ConfigError, match="it has no annotation that is scored") as caught:
+            run(command)
+        assert (caught.value.where or "").startswith(f"corpora.dev ({file}:")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("changes", [{}, {"corpora.dev.limit": 0}])
+def test_an_empty_dev_corpus_is_found_before_training(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    write_corpus([], tmp_path / "empty")
+
+    (found,) = find_faults(filled(folder, changes={"corpora.dev.path": str(tmp_path / "empty"), **changes}))
+
+    assert "has no words to score a model on" in found.fault.message
+    assert found.fault.fix
+
+
+@pytest.mark.parametrize("weights", [{}, {"xpos_acc": 1.0}, {"xpos_acc/NNS": 1.0}, {"lemma_acc": 1.0, "upos_acc": 0.1}])
+def test_one_doc_with_one_of_the_scores_is_enough(folder: Path, tmp_path: Path, weights: dict[str, float]) -> None:
+    changes = {"corpora.dev.path": put_dev(tmp_path, "xpos", "upos", bare_first=4), "training.score_weights": weights}
+
+    assert find_faults(filled(folder, changes=changes)) == []
+
+
+def test_scores_that_no_component_predicts_are_found_before_training(folder: Path, tmp_path: Path) -> None:
+    docs = make_docs()
+    for doc in docs:
+        doc.lemmas = doc.words
+    write_corpus(docs, tmp_path / "other")
+    file = tmp_path / "my.cfg"
+    changes = {"corpora.dev.path": str(tmp_path / "other"), "training.score_weights": {"lemma_acc": 1.0}}
+    file.write_text(Config(filled(folder, changes=changes)).to_str())
+
+    with pytest.raises(ConfigError, match="No component predicts what the scores") as caught:
+        run(["train", str(file), "--output", str(tmp_path / "out")])
+
+    assert caught.value.where == "training.score_weights"
+    assert "lemma_acc" in caught.value.message
+    assert "feats_acc" in (caught.value.fix or "")
+    assert not (tmp_path / "out" / "log.jsonl").exists()
+
+
 def test_a_logger_is_not_built(folder: Path) -> None:
     @registry.loggers("test.Unwilling.v1")
     def unwilling() -> None:

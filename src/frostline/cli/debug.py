@@ -30,7 +30,8 @@ def config(
     """Check a config and print what it comes to, or all its faults.
 
     Checked are keys, values and names of functions, with overlays, overrides and references in place; then everything
-    is built that needs no data, as `frostline train` would. Neither docs nor weights are read, so this takes seconds.
+    is built that needs no data, as `frostline train` would, and docs of dev are read up to one that can be scored. No
+    weights are read, so this takes seconds.
     The result is the config with every default filled in; with `--json` it is one JSON object. Faults go to standard
     error, each with its file and line, and the exit code is 2. A corpus or transformer that is not on the disk is told
     there too, but is no fault of the config: an earlier step may bring it.

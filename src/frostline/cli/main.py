@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import typer
 
 from frostline.cli import apply, convert, debug, embed, evaluate, init, pretrain, train
 from frostline.cli.options import CommandLine
 from frostline.console import run_command
-from frostline.errors import UsageError, did_you_mean
+from frostline.errors import FrostlineError, UsageError, did_you_mean
 
 app = typer.Typer(
     name="frostline",
@@ -33,6 +36,8 @@ for verb in (train, evaluate, embed, pretrain, convert, apply):
 app.add_typer(init.app, name="init")
 app.add_typer(debug.app, name="debug")
 
+TAKE_OVERRIDES = ("train", "pretrain", "embed", "config", "fill-config")  # the last two: of init and debug
+
 # Typer brings its own copy of click or uses the installed one, by version; its own exceptions lead to the base class.
 _FaultyCommandLine: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -49,6 +54,7 @@ def run(arguments: Sequence[str]) -> None:
         FrostlineError: whatever was wrong, with the command line or with what it asked for.
     """
     words, overrides = split_overrides(arguments)
+    _refuse_empty(words)
     line = CommandLine(overrides=tuple(overrides))
     command = typer.main.get_command(app)
     try:
@@ -56,7 +62,7 @@ def run(arguments: Sequence[str]) -> None:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _FaultyCommandLine as error:
-        raise _as_usage_error(error) from None
+        raise _as_usage_error(error, words) from None
 
 
 def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -78,7 +84,17 @@ def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return words, overrides
 
 
-def _as_usage_error(error: Exception) -> UsageError:
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Raise UsageError for an empty word: as a path it would be the folder that the command was started in."""
+    for number, word in enumerate(words):
+        option = words[number - 1] if not word and number else word.removesuffix("=")
+        if word and not (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
+            continue
+        what = f"The value of {option} is empty." if option.startswith("-") else "An argument is empty."
+        raise UsageError(what, fix="Give one; an unset variable of the shell leaves nothing there.")
+
+
+def _as_usage_error(error: Exception, words: Sequence[str]) -> UsageError:
     """Typer's complaint in our words: one sentence, the nearest right word, where to read more."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "frostline"
@@ -87,12 +103,28 @@ def _as_usage_error(error: Exception) -> UsageError:
     message = lines[0].partition(" Did you mean")[0].partition(" (Possible options")[0].strip()
     near = [option for option in getattr(error, "possibilities", None) or () if option]
     known = getattr(context.command, "commands", {}) if context is not None else {}
-    unknown = re.fullmatch(r"No such command '(.*)'\.?", message)
-    if unknown and known:
-        hint = did_you_mean(unknown[1], known) + " "
-    else:
-        hint = f"Did you mean {near[0]}? " if near else ""
-    return UsageError(message if message.endswith(".") else f"{message}.", fix=f"{hint}See `{path} --help`.")
+    command = re.fullmatch(r"No such command '(.*)'\.?", message)
+    option = re.fullmatch(r"No such option: --(\S+?)\.?", message)
+    hint = f"Did you mean {near[0]}?" if near else ""
+    if command and known:
+        hint = did_you_mean(command[1], known)
+    elif option and context is not None and context.info_name in TAKE_OVERRIDES:
+        hint = _override_like(option[1], words, hint)
+    fix = f"{hint} See `{path} --help`." if hint else f"See `{path} --help`."
+    return UsageError(message if message.endswith(".") else f"{message}.", fix=fix)
+
+
+def _override_like(name: str, words: Sequence[str], option: str) -> str:
+    """What an unknown option was meant to be: an override that it is a part of, else `option`, else a like override."""
+    from frostline.config import load_config
+    from frostline.config.suggesting import exact_override, near_override
+
+    data: Mapping[str, Any] = {}
+    for file in (Path(word) for word in words if word.endswith(".cfg")):
+        with suppress(FrostlineError):  # what is wrong with the config is not what was asked
+            data = load_config(file, interpolated=False)
+            break
+    return exact_override(name, data) or option or near_override(name, data) or ""
 
 
 __all__ = ["app", "main", "run", "split_overrides"]

@@ -155,10 +155,11 @@ def print_outcome(outcome: Outcome, output: Path, *, as_json: bool) -> None:
 
 
 def print_result(result: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print a result to standard output: JSON, or one `key  value` line each."""
+    """Print a result to standard output: JSON, or one `key  value` line each; None is null there, and left out here."""
     if as_json:
         console.out(json.dumps(result, sort_keys=True, ensure_ascii=False))
         return
-    width = max((len(key) for key in result), default=0)
-    for key, value in result.items():
+    there = {key: value for key, value in result.items() if value is not None}
+    width = max((len(key) for key in there), default=0)
+    for key, value in there.items():
         console.out(f"{key:<{width}}  {f'{value:.4f}' if isinstance(value, float) else value}")

@@ -25,6 +25,8 @@ from pydantic.errors import PydanticUserError
 
 from frostline.errors import ConfigError, did_you_mean
 
+EMPTY_PATH = "The path is empty."
+NAME_A_PATH = 'Name a file or folder; the folder that the command is started in is ".".'
 POSITIONAL = "*"  # the section that holds positional arguments, as in Thinc: [model.*.first]
 
 
@@ -119,7 +121,9 @@ def call_arguments(
     faults = []
     keywords: dict[str, Any] = {}
     for setting in settings:
-        if setting.name in given:
+        if given.get(setting.name) == "" and Path in _parts(setting.annotation):
+            faults.append(Fault(path=join(path, setting.name), message=EMPTY_PATH, fix=NAME_A_PATH))
+        elif setting.name in given:
             keywords[setting.name], message = checked(given[setting.name], setting.annotation)
             if message:
                 faults.append(Fault(path=join(path, setting.name), message=message))

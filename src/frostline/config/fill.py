@@ -15,6 +15,8 @@ from typing import Annotated, Any
 from pydantic.fields import FieldInfo
 
 from frostline.config.arguments import (
+    EMPTY_PATH,
+    NAME_A_PATH,
     Fault,
     as_json,
     blocks_in,
@@ -87,6 +89,8 @@ class _Filler:
         if inner is not None and isinstance(value, dict):
             return self.section(value, inner, path)
         annotation: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        if path in ("paths", "training.activations") and isinstance(value, dict):
+            self._refuse_empty(value, path)
         if path == "components" and isinstance(value, dict):
             return {name: self.component(section, join(path, name)) for name, section in value.items()}
         if path == "corpora" and isinstance(value, dict):
@@ -99,6 +103,12 @@ class _Filler:
             self._fault(path, fault)
             return value
         return self.values(value, path)
+
+    def _refuse_empty(self, places: Mapping[str, Any], path: str) -> None:
+        """An empty path would be the folder that the command was started in, which nobody means by it."""
+        for name, place in places.items():
+            if place == "":
+                self._fault(join(path, name), EMPTY_PATH, NAME_A_PATH)
 
     def _block_field(self, value: Any, kinds: list[str], path: str) -> Any:
         if not isinstance(value, dict) or not any(key.startswith("@") for key in value):

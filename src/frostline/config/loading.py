@@ -18,9 +18,10 @@ from typing import Any
 
 import confection
 
-from frostline.config.arguments import Fault, join, raise_faults
+from frostline.config.arguments import Fault, checked, join, raise_faults, shown
 from frostline.config.interpolation import interpolate, paths_of
 from frostline.config.schemas import OPEN, SECTIONS, section_at
+from frostline.config.suggesting import exact_override, first_key
 from frostline.config.text import VARIABLE, interpret, parse_text
 from frostline.errors import ConfigError, UsageError, did_you_mean, nearest
 
@@ -117,7 +118,8 @@ def parse_overrides(arguments: Sequence[str], *, options: Sequence[str] = ()) ->
             raise UsageError(f"Unexpected argument '{word}'.", fix=fix)
         name, equals, value = word.removeprefix("--").partition("=")
         if "." not in name or not all(name.split(".")):
-            fix = f"{did_you_mean('--' + name, options)} An override is written --section.key value."
+            hint = exact_override(name, {}) or did_you_mean("--" + name, options)
+            fix = f"{hint} An override is written --section.key value."
             raise UsageError(f"There is no option '--{name}'.", fix=fix)
         if equals:
             overrides[name] = OverrideText(value)
@@ -207,6 +209,10 @@ def _override(data: dict[str, Any], origins: dict[str, str], path: str, value: A
         value, complaint = _typed(value, present)
         if complaint:
             return Fault(path=f"--{path}", message=complaint)
+    if isinstance(present, dict) and _is_no_section(value) and _takes_only_sections(at, key, value):
+        such = first_key(present)
+        fix = f"Set one of its keys, such as --{path}.{such}." if such else None
+        return Fault(path=f"--{path}", message=f"'{path}' is a section, which {shown(value)} can't replace.", fix=fix)
     node[key] = copy.deepcopy(value)
     origins[path] = f"--{path} {ON_COMMAND_LINE}"
     return None
@@ -244,6 +250,19 @@ def _within_block(data: dict[str, Any], at: str) -> bool:
         if "factory" in node or any(key.startswith("@") for key in node) or _is_reference(node):
             return True
     return False
+
+
+def _is_no_section(value: Any) -> bool:
+    return value is not None and not isinstance(value, dict) and not _is_reference(value)
+
+
+def _takes_only_sections(at: str, key: str, value: Any) -> bool:
+    """Whether nothing but a section can stand at `key`; a block's own keys are for its function to say."""
+    schema = section_at(at)
+    field = schema.model_fields.get(key) if schema else None
+    if field is not None:
+        return checked(value, field.annotation)[1] is not None
+    return at in ("components", "corpora")
 
 
 def _is_open(at: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.config import registry
+from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
 from frostline.corpora import batching
 from frostline.corpora.cutting import Unit, check_cut, cut_points, piece_of
 from frostline.corpora.store import Corpus, open_corpus
@@ -81,9 +82,12 @@ def read_corpus(
     may be cut. limit: the first so many docs only; None or 0 for all.
 
     Raises:
-        CorpusError: there is no corpus, or it is broken. ConfigError: a setting below 1 (limit: below 0).
+        CorpusError: there is no corpus, or it is broken. ConfigError: the path is empty, a setting is below 1
+        (limit: below 0).
     """
     check_cut(unit, n_sentences, max_words)  # before the corpus is looked for: both may be wrong
+    if not path:
+        raise ConfigError(EMPTY_PATH, where="path", fix=NAME_A_PATH)
     if limit is not None and limit < 0:
         message = "A corpus can't be limited to fewer than no docs."
         raise ConfigError(message, where="limit", fix="Set limit to 0 or null for all.")

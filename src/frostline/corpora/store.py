@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from frostline.corpora.shard import Shard, write_shard
+from frostline.corpora.writing import as_utf8
 from frostline.digest import sha256_file, sha256_json
 from frostline.errors import CorpusError
 from frostline.files import foreign_in, new_directory, write_json_atomic
@@ -42,7 +43,7 @@ def write_corpus(
     give equal bytes. A corpus that stands at `path` is replaced.
 
     Raises:
-        CorpusError: something other than a corpus stands at `path`.
+        CorpusError: something other than a corpus stands at `path`, or a doc holds half a character.
     """
     path = Path(path)
     _refuse_to_replace(path)
@@ -50,7 +51,8 @@ def write_corpus(
     with new_directory(path) as folder:
         for number, part in enumerate(_parts(docs, n_words_per_shard)):
             file = folder / f"shard-{number:05d}.arrow"
-            write_shard(part, file)
+            with as_utf8(part):
+                write_shard(part, file)
             shards.append({
                 "file": file.name, "n_docs": len(part), "n_words": sum(map(len, part)),
                 "n_bytes": file.stat().st_size, "sha256": sha256_file(file),

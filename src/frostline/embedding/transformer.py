@@ -18,6 +18,7 @@ from thinc.api import Model
 from torch import Tensor
 
 from frostline.config import registry
+from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.activations import Activations
 from frostline.embedding.encoder import PRECISIONS, Encoder
@@ -210,6 +211,8 @@ def build_transformer(
     tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
         {"hidden_dropout_prob": 0.1}.
     """
+    if not source:
+        raise ConfigError(EMPTY_PATH, where="source", fix=NAME_A_PATH)
     for name, number in (("window", window), ("stride", stride), ("max_batch_pieces", max_batch_pieces)):
         if number < 1:
             fix = "Give a number of pieces from 1 up."

@@ -19,7 +19,7 @@ from frostline.evaluation.spans import count_entities, count_sentences, count_wo
 from frostline.evaluation.weights import weighted_score
 
 SPAN_METRICS = ("words", "sents", "ents")  # given as _p, _r and _f
-_NEEDS = {
+NEEDS: dict[str, tuple[str, ...]] = {  # metric -> annotations that it is made of
     "xpos_acc": ("xpos",),
     "upos_acc": ("upos",),
     "feats_acc": ("feats",),
@@ -73,7 +73,7 @@ class Scorer:
         self._tokens_differ |= not words.is_identity
         found = count_all(reference, predicted, words)
         self._predicted |= {
-            metric for metric in found if all(getattr(predicted, name) is not None for name in _NEEDS[metric])
+            metric for metric in found if all(getattr(predicted, name) is not None for name in NEEDS[metric])
         }
         for metric, counted in found.items():
             self._totals[metric] = self._totals.get(metric, Counts()) + counted.counts

@@ -22,6 +22,7 @@ from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted
 from frostline.tokens import Doc, Example
+from frostline.tokens.surrogates import half_character
 
 PREDICTION_BATCH_WORDS = 4000
 
@@ -55,8 +56,11 @@ class Pipeline:
         Args:
             batch_words: words that go through the pipeline at once, in whole docs.
             keep_activations: leave the annotating publishers' output in `doc.activations`.
+        Raises:
+            TypeError: something is neither a text nor a doc.
+            UsageError: a text holds half a character, which no encoder can read.
         """
-        docs = (self.tokenizer(text) if isinstance(text, str) else text for text in texts)
+        docs = (self._doc_of(text) for text in texts)
         for batch in batch_by_words(docs, batch_words):
             self._annotate(batch, keep_activations)
             yield from batch
@@ -123,6 +127,21 @@ class Pipeline:
         from frostline.pipeline.serialize import load
 
         return load(path)
+
+    def _doc_of(self, text: str | Doc) -> Doc:
+        if not isinstance(text, str | Doc):
+            raise TypeError(f"a pipeline takes texts and docs, not {type(text).__name__}")
+        characters = text if isinstance(text, str) else text.text
+        place = half_character(characters)
+        if place is not None:
+            raise UsageError(
+                f"The text holds half a character: U+{ord(characters[place]):04X}, at {place}, is a surrogate without "
+                "its other half.",
+                fix='Take it out, or replace it: text.encode("utf-16", errors="surrogatepass")'
+                '.decode("utf-16", errors="replace").',
+            )
+        doc: Doc = self.tokenizer(text) if isinstance(text, str) else text
+        return doc
 
     def _annotate(self, docs: Sequence[Doc], keep_activations: bool) -> None:
         with ExitStack() as stack:

@@ -53,7 +53,7 @@ def pretrain(
     system, training, settings = config.get("system") or {}, config.get("training"), settings_from(config)
     if not training:
         raise ConfigError("There is no section [training] to say how long and how fast.", where="training")
-    check_training(config)
+    check_training(config, annotated=False)
     for name in (MODEL_BEST, MODEL_LAST):
         refuse_to_lose(output / name, ENCODER_FILES, "an encoder")
     refuse_to_lose(output / CHECKPOINT, CHECKPOINT_FILES, "a checkpoint")

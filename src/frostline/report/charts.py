@@ -16,6 +16,8 @@ LEFT, TOP, BOTTOM = 46.0, 14.0, 40.0
 LABEL_GAP = 17.0
 GLYPH = 7.7  # width of a label's character in a wide font
 N_COLOURS = 6
+FEW_POINTS = 8  # up to here each evaluation has a mark; a line through one would not be seen at all
+POINT, RING = 3, 2  # radius of a mark, and how much wider each one below it is
 DASHES = ("", "7 4", "2 4", "9 3 2 3")
 
 Points = tuple[tuple[float, float], ...]
@@ -154,8 +156,16 @@ def _line(group: Sequence[Series], x_axis: Axis, y_axis: Axis) -> list[str]:
         upper = [f"{x_axis.at(x):.1f},{y_axis.at(high):.1f}" for x, _, high in first.band]
         lower = [f"{x_axis.at(x):.1f},{y_axis.at(low):.1f}" for x, low, _ in reversed(first.band)]
         body.append(f'<polygon class="band k{first.colour % N_COLOURS}" points="{" ".join(upper + lower)}"/>')
+        if len(first.band) == 1:  # a polygon without width would not be seen
+            (step, low, high), colour = first.band[0], first.colour % N_COLOURS
+            place, top, bottom = x_axis.at(step), y_axis.at(high), y_axis.at(low)
+            body.append(
+                f'<line class="range s{colour}" x1="{place:.1f}" x2="{place:.1f}" y1="{bottom:.1f}" y2="{top:.1f}"/>'
+            )
     places = " ".join(f"{x_axis.at(x):.1f},{y_axis.at(y):.1f}" for x, y in first.points)
-    for number, one in enumerate(group):  # coinciding lines: dashes of each colour, one after another
+    for number, one in enumerate(
+        group if len(first.points) > 1 else ()
+    ):  # coinciding lines: dashes of each colour, one after another
         dash = f' stroke-dasharray="10 {10 * (len(group) - 1)}" stroke-dashoffset="{-10 * number}"'
         own = DASHES[one.colour // N_COLOURS % len(DASHES)]
         style = dash if len(group) > 1 else f' stroke-dasharray="{own}"' if own else ""
@@ -163,13 +173,25 @@ def _line(group: Sequence[Series], x_axis: Axis, y_axis: Axis) -> list[str]:
             f'<polyline class="line s{one.colour % N_COLOURS}" points="{places}"{style}>'
             f"<title>{escape(one.name)}</title></polyline>"
         )
+    if len(first.points) <= FEW_POINTS:
+        body += _marks(group, x_axis, y_axis)
     if first.best is not None:
         x, y = x_axis.at(first.best[0]), y_axis.at(first.best[1])
         body.append(
-            f'<circle class="best k{first.colour % N_COLOURS}" cx="{x:.1f}" cy="{y:.1f}" r="4.5">'
+            f'<circle class="best k{first.colour % N_COLOURS}" cx="{x:.1f}" cy="{y:.1f}" r="6.5">'
             f"<title>{escape(first.name)}: best, {first.best[1]:.2f} at step {first.best[0]:.0f}</title></circle>"
         )
     return body
+
+
+def _marks(group: Sequence[Series], x_axis: Axis, y_axis: Axis) -> list[str]:
+    """A dot at each point; those of coinciding series stand as rings around the first one's."""
+    return [
+        f'<circle class="point k{one.colour % N_COLOURS}" cx="{x_axis.at(x):.1f}" cy="{y_axis.at(y):.1f}" '
+        f'r="{POINT + RING * number}"><title>{escape(one.name)}: {y:.2f} at step {x:.0f}</title></circle>'
+        for number, one in reversed(list(enumerate(group)))
+        for x, y in one.points
+    ]
 
 
 def _coinciding(series: Sequence[Series]) -> list[list[Series]]:

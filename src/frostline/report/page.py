@@ -64,7 +64,8 @@ class Page:
     metric_titles: tuple[str, ...]
     scores: tuple[Row, ...]
     scores_note: str
-    cost_titles: tuple[str, ...]
+    cost_titles: tuple[tuple[str, str], ...]  # heading and what it means
+    costs_note: str
     costs: tuple[Row, ...]
     findings: tuple[Finding, ...]
     learning: Markup
@@ -78,6 +79,7 @@ class Cost:
     """A column of the cost table: where its figure comes from, how it is written, and whether less is better."""
 
     title: str
+    note: str
     figure: Callable[[Variant], Mean | None]
     write: Callable[[float], str]
     lowest_is_best: bool = True
@@ -88,13 +90,44 @@ def _of(name: str, split: str | None = None) -> Callable[[Variant], Mean | None]
 
 
 COSTS = (
-    Cost(title="Training", figure=_of("seconds"), write=wording.seconds),
-    Cost(title="Words/s training", figure=_of("words_per_s"), write=wording.amount, lowest_is_best=False),
-    Cost(title="Words/s prediction", figure=_of("words_per_s", "test"), write=wording.amount, lowest_is_best=False),
-    Cost(title="Peak memory", figure=_of("peak_memory_mib"), write=wording.mebibytes),
-    Cost(title="Peak GPU memory", figure=_of("peak_gpu_mib"), write=wording.mebibytes),
-    Cost(title="Parameters", figure=_of("n_parameters"), write=wording.amount),
-    Cost(title="On disk", figure=_of("bytes_on_disk"), write=wording.megabytes),
+    Cost(
+        title="Training, in all",
+        note="From the first step to the last model, with the evaluations on dev.",
+        figure=_of("seconds"),
+        write=wording.seconds,
+    ),
+    Cost(
+        title="Words/s in training steps",
+        note="Words trained on, by the seconds of training without the evaluations.",
+        figure=_of("words_per_s"),
+        write=wording.amount,
+        lowest_is_best=False,
+    ),
+    Cost(
+        title="Words/s in prediction",
+        note="Of the evaluation on test.",
+        figure=_of("words_per_s", "test"),
+        write=wording.amount,
+        lowest_is_best=False,
+    ),
+    Cost(
+        title="Peak memory",
+        note="Of the training process, at its highest.",
+        figure=_of("peak_memory_mib"),
+        write=wording.mebibytes,
+    ),
+    Cost(
+        title="Peak GPU memory",
+        note="Of the training process, at its highest.",
+        figure=_of("peak_gpu_mib"),
+        write=wording.mebibytes,
+    ),
+    Cost(title="Parameters", note="Frozen ones too.", figure=_of("n_parameters"), write=wording.amount),
+    Cost(title="On disk", note="The best model's folder.", figure=_of("bytes_on_disk"), write=wording.megabytes),
+)
+COSTS_NOTE = (
+    "Of training, but for the speed of prediction, which is measured on test. The time of training includes the "
+    "evaluations on dev; its words per second leave them out. The best of each column is marked where variants differ."
 )
 
 
@@ -117,7 +150,8 @@ def build_page(runs: Sequence[Run], profile: str, spec: ReportSpec) -> Page:
         metric_titles=tuple(METRIC_TITLES.get(name, name) for name in metrics),
         scores=_score_rows(variants, metrics, colours, spec.baseline),
         scores_note=_scores_note(n_seeds, spec.baseline, names),
-        cost_titles=tuple(cost.title for cost in costs),
+        cost_titles=tuple((cost.title, cost.note) for cost in costs),
+        costs_note=COSTS_NOTE,
         costs=_cost_rows(variants, costs, colours),
         findings=tuple(find_pairs(variants)),
         learning=Markup(learning_chart(variants, colours)),

@@ -2,18 +2,30 @@
 
 A token is a word in the sense of Universal Dependencies; the words of one multiword token share its character span.
 A column that is None is wholly missing; a row of -1 (or None) is missing; "" is annotated as none. Setting an
-annotation replaces its column: arrays of a doc from a corpus are views of a mapped file and can't be written to.
+annotation replaces its column, and checks it (annotations.py): arrays of a doc from a corpus are views of a mapped
+file and can't be written to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.tokens import iob
+from frostline.tokens.annotations import (
+    HeadAnnotation,
+    Numbers,
+    StartAnnotation,
+    StringAnnotation,
+    Strings,
+    as_numbers,
+    as_strings,
+    check_heads,
+    check_length,
+)
 from frostline.tokens.columns import MISSING, StringColumn
 from frostline.tokens.source import NOTHING, Source
 from frostline.tokens.views import Span, Token
@@ -21,8 +33,6 @@ from frostline.tokens.views import Span, Token
 STRING_COLUMNS = ("upos", "xpos", "feats", "lemmas", "deprels", "ents", "deps", "misc")
 
 Spans = dict[str, list[tuple[int, int, str]]]
-Strings = StringColumn | Iterable[str | None] | None
-Numbers = npt.ArrayLike | Sequence[int | None] | None
 
 
 class Doc:
@@ -34,14 +44,20 @@ class Doc:
     deps, misc: the two last CoNLL-U columns, as written. cats: label -> score of the whole doc.
     spans: name -> (start, end, label) in tokens, which may overlap. group: the genre, for scores by group.
     activations: what publishers write; never saved, and no part of equality.
+    A column can be set to another of the same length, to a list (None where missing), or to None.
 
     Raises:
-        ValueError: columns of different lengths, or offsets outside the text or going back.
+        ValueError: columns of different lengths, here or when one is set, or offsets outside the text or going back.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equality is by value, and columns can be replaced
-    __slots__ = ("activations", "cats", "deprels", "deps", "doc_id", "ends", "ents", "feats", "group", "heads",
-                 "lemmas", "misc", "sent_starts", "source", "spans", "starts", "text", "upos", "words", "xpos")
+    __slots__ = ("_deprels", "_deps", "_ends", "_ents", "_feats", "_heads", "_lemmas", "_misc", "_sent_starts",
+                 "_starts", "_upos", "_words", "_xpos", "activations", "cats", "doc_id", "group", "source", "spans",
+                 "text")
+
+    upos, xpos, feats, lemmas = StringAnnotation(), StringAnnotation(), StringAnnotation(), StringAnnotation()
+    deprels, ents, deps, misc = StringAnnotation(), StringAnnotation(), StringAnnotation(), StringAnnotation()
+    heads, sent_starts = HeadAnnotation(), StartAnnotation()
 
     def __init__(
         self, text: str, words: StringColumn, starts: npt.ArrayLike, ends: npt.ArrayLike, *,
@@ -53,12 +69,12 @@ class Doc:
         doc_id: str = "", group: str | None = None, check: bool = True,
     ) -> None:
         self.text = text
-        self.words = words
-        self.starts: npt.NDArray[np.int32] = np.asarray(starts, dtype=np.int32)
-        self.ends: npt.NDArray[np.int32] = np.asarray(ends, dtype=np.int32)
-        self.upos, self.xpos, self.feats, self.lemmas = upos, xpos, feats, lemmas
-        self.deprels, self.ents, self.deps, self.misc = deprels, ents, deps, misc
-        self.heads, self.sent_starts = heads, sent_starts
+        self._words = words
+        self._starts: npt.NDArray[np.int32] = np.asarray(starts, dtype=np.int32)
+        self._ends: npt.NDArray[np.int32] = np.asarray(ends, dtype=np.int32)
+        self._upos, self._xpos, self._feats, self._lemmas = upos, xpos, feats, lemmas
+        self._deprels, self._ents, self._deps, self._misc = deprels, ents, deps, misc
+        self._heads, self._sent_starts = heads, sent_starts
         self.cats: dict[str, float] = {} if cats is None else cats
         self.spans: Spans = {} if spans is None else spans
         self.source = source
@@ -96,10 +112,10 @@ class Doc:
             starts[1:] = np.cumsum(lengths + np.array(gaps, dtype=np.int32))[:-1]
         text = "".join(form + " " * gap for form, gap in zip(forms, gaps, strict=False))
         doc = cls(text, StringColumn.from_values(forms), starts, starts + lengths,
-                  heads=_numbers(heads, np.int32), sent_starts=_numbers(sent_starts, np.int8),
                   cats=cats, spans=spans, doc_id=doc_id, group=group)
+        doc.heads, doc.sent_starts = heads, sent_starts
         for name, values in columns.items():
-            doc.set_column(name, _strings(values))
+            setattr(doc, name, values)
         return doc
 
     def _check(self) -> None:
@@ -109,8 +125,7 @@ class Doc:
         sizes |= {name: len(array) for name, array in (("heads", self.heads), ("sent_starts", self.sent_starts))
                   if array is not None}
         for name, size in sizes.items():
-            if size != n:
-                raise ValueError(f"{n} words, but {size} rows in {name}")
+            check_length(name, size, n)
         if n == 0:
             return
         if self.words.is_missing.any():
@@ -119,11 +134,38 @@ class Doc:
             raise ValueError("a token lies outside the text")
         if (np.diff(self.starts) < 0).any() or (np.diff(self.ends) < 0).any():
             raise ValueError("tokens are not in the order of the text")
-        if self.heads is not None and (self.heads.min() < -1 or self.heads.max() >= n):
-            raise ValueError("a head lies outside the doc")
+        if self.heads is not None:
+            check_heads(self.heads, n)
+
+    @property
+    def words(self) -> StringColumn:
+        return self._words
+
+    @words.setter
+    def words(self, values: StringColumn | Iterable[str]) -> None:
+        column = as_strings(values, "words", len(self))
+        if column is None or column.is_missing.any():
+            raise ValueError("a word is missing")
+        self._words = column
+
+    @property
+    def starts(self) -> npt.NDArray[np.int32]:
+        return self._starts
+
+    @starts.setter
+    def starts(self, values: npt.ArrayLike) -> None:
+        self._starts = as_numbers(values, np.int32, "starts", len(self))
+
+    @property
+    def ends(self) -> npt.NDArray[np.int32]:
+        return self._ends
+
+    @ends.setter
+    def ends(self, values: npt.ArrayLike) -> None:
+        self._ends = as_numbers(values, np.int32, "ends", len(self))
 
     def __len__(self) -> int:
-        return len(self.words)
+        return len(self._words)
 
     def __iter__(self) -> Iterator[Token]:
         return (Token(self, i) for i in range(len(self)))
@@ -176,8 +218,6 @@ class Doc:
         """Replace a string annotation. Raises KeyError for another name, ValueError when the length differs."""
         if name not in STRING_COLUMNS:
             raise KeyError(f"Doc has no annotation '{name}': it has {', '.join(STRING_COLUMNS)}")
-        if column is not None and len(column) != len(self):
-            raise ValueError(f"{len(self)} words, but {len(column)} rows in {name}")
         setattr(self, name, column)
 
     def token(self, i: int) -> Token:
@@ -245,17 +285,6 @@ class Doc:
             cats=dict(self.cats), spans={name: list(items) for name, items in self.spans.items()},
             source=self.source, doc_id=self.doc_id, group=self.group, check=False, **self.string_columns(),
         )
-
-
-def _strings(values: Strings) -> StringColumn | None:
-    return values if values is None or isinstance(values, StringColumn) else StringColumn.from_values(values)
-
-
-def _numbers(values: Numbers, dtype: type[np.signedinteger[Any]]) -> npt.NDArray[Any] | None:
-    if values is None or isinstance(values, np.ndarray):
-        return None if values is None else values.astype(dtype)
-    items: Sequence[Any] = values  # type: ignore[assignment]
-    return np.array([MISSING if item is None else int(item) for item in items], dtype=dtype)
 
 
 def _same(left: npt.NDArray[Any] | None, right: npt.NDArray[Any] | None) -> bool:

@@ -5,7 +5,9 @@ Pure functions on lists of tags. A tag of None is missing: it ends a span and st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 OUTSIDE = "O"
 
@@ -23,25 +25,65 @@ class TagError(ValueError):
         self.tag = tag
 
 
+class Cause(Enum):
+    """Why a tag that goes on with an entity, or ends it, was made the beginning of one."""
+
+    NOTHING_OPEN = "goes on with an entity that was not begun"     # as IOB1 writes most entities
+    ANOTHER_OPEN = "goes on with an entity of another label"
+    NOTHING_TO_CLOSE = "ends an entity that was not begun"
+    ANOTHER_TO_CLOSE = "ends an entity of another label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """A tag that `normalise` made the beginning of an entity, because none of its label was open."""
+
+    row: int
+    tag: str
+    cause: Cause
+
+    @property
+    def read_as(self) -> str:
+        """The tag that it became."""
+        return f"B-{self.tag.partition('-')[2]}"
+
+
 def normalise(tags: Sequence[str | None]) -> list[str | None]:
     """Bring IOB1, IOB2, BIOES, BILUO or BMES tags to IOB2.
 
-    An entity that is continued without having been opened is opened there. Raises TagError for any other tag.
+    An entity that is continued without having been opened is opened there, as conlleval does it; `repairs_of` says
+    where. Raises TagError for any other tag.
     """
-    result: list[str | None] = []
+    return [tag for tag, _ in _read(tags)]
+
+
+def repairs_of(tags: Sequence[str | None]) -> list[Repair]:
+    """The tags of one sentence that continue or end an entity which was not opened. Raises TagError."""
+    return [repair for _, repair in _read(tags) if repair is not None]
+
+
+def _read(tags: Sequence[str | None]) -> Iterator[tuple[str | None, Repair | None]]:
+    """Each tag in IOB2, and what had to be mended for it."""
     open_label: str | None = None
     for row, tag in enumerate(tags):
         if tag is None or tag in (OUTSIDE, ""):
-            result.append(None if tag is None else OUTSIDE)
+            yield None if tag is None else OUTSIDE, None
             open_label = None
             continue
         mark, dash, label = tag.partition("-")
         if not dash or not label or mark not in _OPENING | _INSIDE:
             raise TagError(row, tag)
         continues = mark in _INSIDE and open_label == label
-        result.append(f"{'I' if continues else 'B'}-{label}")
+        is_odd = mark in _INSIDE and not continues
+        repair = Repair(row=row, tag=tag, cause=_cause(mark, open_label)) if is_odd else None
+        yield f"{'I' if continues else 'B'}-{label}", repair
         open_label = None if mark in _CLOSING else label
-    return result
+
+
+def _cause(mark: str, open_label: str | None) -> Cause:
+    if mark in _CLOSING:
+        return Cause.NOTHING_TO_CLOSE if open_label is None else Cause.ANOTHER_TO_CLOSE
+    return Cause.NOTHING_OPEN if open_label is None else Cause.ANOTHER_OPEN
 
 
 def spans_of(tags: Sequence[str | None]) -> list[tuple[int, int, str]]:

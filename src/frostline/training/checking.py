@@ -1,8 +1,9 @@
 """Find what is wrong with a filled config before any work: build all that needs no data, and collect every fault.
 
 fill.py has checked names, keys and types by then. Found here are what only constructors know, what shows when parts
-meet, and what is not on the disk. Indexes of corpora and the config.json of encoders are read, docs and weights are
-not. Loggers are not built: to make one may start to track a run.
+meet, what is not on the disk, and whether the dev corpus can be scored. Indexes of corpora, the config.json of
+encoders and as many docs of dev as that takes are read, weights are not. Loggers are not built: to make one may start
+to track a run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
 from frostline.training.driver import check_ending
 from frostline.training.initialize import check_source
+from frostline.training.readiness import check_dev, check_words
 from frostline.training.schedules import as_schedule, check_dropout
 
 STEPS_LOOKED_AT = 1000  # of a dropout's schedule, where only the corpus says how long the run is
@@ -43,12 +45,16 @@ class Finding:
         return not isinstance(self.error, ConfigError)
 
 
-def find_faults(config: Mapping[str, Any], *, corpora: Sequence[str] | None = None) -> list[Finding]:
+def find_faults(
+    config: Mapping[str, Any], *, corpora: Sequence[str] | None = None, annotated: bool | None = None
+) -> list[Finding]:
     """Try everything that a filled config describes.
 
     Args:
         config: interpolated; sections may be left out.
         corpora: names of those that are needed; None for all.
+        annotated: whether dev is to be scored by its annotations, as that of a pretraining is not; None for what the
+            sections say.
     """
     found: list[Finding] = []
     if config.get("pipeline"):
@@ -58,17 +64,20 @@ def find_faults(config: Mapping[str, Any], *, corpora: Sequence[str] | None = No
             found += _of_block(block, f"corpora.{name}")
     if config.get("training"):
         found += _of_training(config["training"])
+        found += _of_dev(config, annotated=bool(config.get("pipeline")) if annotated is None else annotated)
     return [finding for i, finding in enumerate(found) if finding.fault not in [other.fault for other in found[:i]]]
 
 
-def check_training(config: Mapping[str, Any]) -> None:
+def check_training(config: Mapping[str, Any], *, annotated: bool = True) -> None:
     """Raise one error for all that would stop a training with this config.
 
+    Args:
+        annotated: whether the best model is chosen by annotations of dev.
     Raises:
         ConfigError: all faults, each with its config path and, where the config knows it, file and line.
         CorpusError, ModelFileError: one corpus or encoder is missing or broken, and nothing else is wrong.
     """
-    found = find_faults(config, corpora=("train", "dev"))
+    found = find_faults(config, corpora=("train", "dev"), annotated=annotated)
     if len(found) == 1 and found[0].is_absence:
         raise found[0].error
     if found:
@@ -170,6 +179,20 @@ def _of_training(training: Mapping[str, Any]) -> list[Finding]:
         checks += [partial(_check_dropout, training.get("dropout", 0.0), length),
                    partial(_check_optimizer, training["optimizer"], length)]  # fmt: skip
     return found + [finding for check in checks for finding in attempt(check, "training")[1]]
+
+
+def _of_dev(config: Mapping[str, Any], *, annotated: bool) -> list[Finding]:
+    """Whether the dev corpus can choose a best model; silent where other checks have found why it can't be asked."""
+    block = (config.get("corpora") or {}).get("dev")
+    weights = config["training"].get("score_weights") or {}
+    if not isinstance(block, dict):
+        return []
+    docs, faults = attempt(partial(registry.resolve, block, path="corpora.dev"), "corpora.dev")
+    if faults or attempt(partial(weighted_score, {}, weights), "training")[1]:
+        return []
+    name = str(block.get("path") or block.get("@readers"))
+    check = partial(check_dev, docs, weights, name=name) if annotated else partial(check_words, docs, name=name)
+    return attempt(check, "corpora.dev")[1]
 
 
 def _check_dropout(given: Any, n_steps: int | None) -> None:

@@ -30,6 +30,7 @@ from frostline.training.initialize import initialize
 from frostline.training.loggers import Logger
 from frostline.training.loop import Recipe
 from frostline.training.randomness import set_up
+from frostline.training.readiness import check_predictions
 from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
 from frostline.training.schedules import as_schedule
 
@@ -60,6 +61,7 @@ def train(
     train_docs: Any = reader_of(config, "train")
     dev_docs: Any = reader_of(config, "dev")
     initialize(pipeline, lambda: train_docs, seed=_seed(config))
+    check_predictions(pipeline, dev_docs, training["score_weights"])
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
     attach_stores(pipeline, training.get("activations") or {}, cache)

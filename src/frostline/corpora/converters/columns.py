@@ -1,6 +1,7 @@
 """Read CoNLL columns: a word and its tags on each line, an empty line after each block, as NER data comes.
 
-The first column is the word, the last the entity tag in IOB1, IOB2, BIOES, BILUO or BMES, which become IOB2; a second
+The first column is the word, the last the entity tag in IOB1, IOB2, BIOES, BILUO or BMES, which become IOB2 (an
+entity that goes on without having begun begins there, with a warning: IOB1 writes most of them so); a second
 column of three or more is the fine tag. Documents are what `-DOCSTART-` opens; where a file has none, blocks.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from frostline.corpora.converters.faults import Faults, numbered_lines
+from frostline.corpora.converters.faults import Faults, numbered_lines, stem_of
 from frostline.tokens import Doc, iob
 from frostline.tokens.iob import TagError
 
@@ -30,6 +31,7 @@ def read_columns(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
         CorpusError: after reading on to find more faults, up to 20, naming file, line and the way to mend each.
     """
     faults = Faults(path)
+    stem = stem_of(path)
     blocks: list[Block] = []
     is_marked = False
     n_docs = 0
@@ -38,13 +40,14 @@ def read_columns(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
         is_marked |= opens
         if blocks and (opens or (not is_marked and len(blocks) >= n_sentences_per_doc)):
             n_docs += 1
-            yield _doc(blocks, f"{path.stem}-{n_docs:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
+            yield _doc(blocks, f"{stem}-{n_docs:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
             blocks = []
         if block:
             blocks.append(block)
     if blocks:
-        yield _doc(blocks, f"{path.stem}-{n_docs + 1:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
+        yield _doc(blocks, f"{stem}-{n_docs + 1:05d}", faults, has_sentences=is_marked or n_sentences_per_doc > 1)
     faults.raise_any()
+    faults.tell_warnings()
 
 
 def _blocks(path: Path, faults: Faults) -> Iterator[Block]:
@@ -80,7 +83,7 @@ def _doc(blocks: list[Block], doc_id: str, faults: Faults, *, has_sentences: boo
     sent_starts: list[int] = []
     for block in blocks:
         try:
-            ents += iob.normalise([columns[-1] for _, columns in block])
+            ents += faults.read_tags([columns[-1] for _, columns in block], [number for number, _ in block])
         except TagError as error:
             faults.add(block[error.row][0], f"'{error.tag}' is no entity tag.",
                        "Write O, or B- or I- and a label, such as B-PER.")

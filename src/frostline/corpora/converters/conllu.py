@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from frostline.corpora.converters.conllu_lines import Sentence, read_sentences
-from frostline.corpora.converters.faults import Faults
-from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, StringColumn, iob
+from frostline.corpora.converters.faults import Faults, stem_of
+from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, StringColumn
 from frostline.tokens.iob import TagError
+from frostline.tokens.surrogates import half_character
 
 ENTITY_KEY = "NER"
 PARAGRAPH_GAP = "\n\n"
+HALF_CHARACTER = "{} holds half a character: a surrogate without its other half."
 
 _GENRE = re.compile(r"([A-Za-z]+)-")
 _SPACES = {"s": " ", "t": "\t", "n": "\n", "r": "\r", "p": "|", "\\": "\\"}
@@ -45,7 +47,7 @@ def read_conllu(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
         opens = sentence.value("newdoc") is not None or sentence.value("newdoc id") is not None
         is_marked |= opens
         if builder is not None and (opens or (not is_marked and builder.n_sentences >= n_sentences_per_doc)):
-            yield builder.doc(f"{path.stem}-{n_docs}")
+            yield builder.doc(f"{stem_of(path)}-{n_docs}")
             builder = None
         if builder is None:
             n_docs += 1
@@ -54,7 +56,7 @@ def read_conllu(path: Path, *, n_sentences_per_doc: int = 1) -> Iterator[Doc]:
     faults.raise_any()
     faults.tell_warnings()
     if builder is not None:
-        yield builder.doc(f"{path.stem}-{n_docs}")
+        yield builder.doc(f"{stem_of(path)}-{n_docs}")
 
 
 class _DocBuilder:
@@ -114,6 +116,9 @@ class _DocBuilder:
             self._starts += [start] * (end - i)
             self._ends += [self._n_characters] * (end - i)
             self._gap = " " if columns[8] == "_" else _gap_after(columns[8])
+            if half_character(self._gap) is not None:
+                self._faults.add(sentence.lines[i], HALF_CHARACTER.format("SpacesAfter"), "Take it out.")
+                self._gap = " "
             i = end
         self._compare_text(sentence, "".join(self._text[n_before + 1:]))  # without the gap before the first word
 
@@ -131,7 +136,7 @@ class _DocBuilder:
         tags: list[str | None] = [_entity_of(row[8]) for row in sentence.rows]
         if any(tags):
             try:
-                tags = iob.normalise(tags)
+                tags = self._faults.read_tags(tags, sentence.lines)
             except TagError as error:
                 self._faults.add(sentence.lines[error.row], f"{ENTITY_KEY}={error.tag} in MISC is no entity tag.",
                                  f"Write {ENTITY_KEY}=O, or B- or I- and a label, such as {ENTITY_KEY}=B-PER.")
@@ -142,7 +147,12 @@ class _DocBuilder:
         if value is None:
             return
         try:
-            self._cats |= {str(label): float(score) for label, score in json.loads(value).items()}
+            cats = {str(label): float(score) for label, score in json.loads(value).items()}
+            if any(half_character(label) is not None for label in cats):
+                message = HALF_CHARACTER.format("The comment '# cats'")
+                self._faults.add(sentence.comment_line("cats"), message, "Take it out.")
+            else:
+                self._cats |= cats
         except (ValueError, TypeError, AttributeError):
             self._faults.add(sentence.comment_line("cats"), "The comment '# cats' holds no categories.",
                              'Write a JSON object of numbers, such as # cats = {"news": 1.0, "sport": 0.0}.')

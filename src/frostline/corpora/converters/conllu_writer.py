@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from frostline.corpora.converters.conllu import ENTITY_KEY, PARAGRAPH_GAP
+from frostline.corpora.writing import as_utf8
 from frostline.files import new_file
 from frostline.tokens import Doc, Multiword, StringColumn
 
@@ -25,10 +26,11 @@ _LINE_BREAKERS = {code: " " if chr(code).isspace() else "\ufffd" for code in (*r
 
 
 def write_conllu(docs: Iterable[Doc], path: Path) -> None:
-    """Write docs to the file `path`, which appears when all is written. Raises OSError."""
+    """Write docs to the file `path`, which appears when all is written. Raises OSError or CorpusError."""
     with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         for doc in docs:
-            stream.writelines(conllu_lines(doc))
+            with as_utf8([doc]):
+                stream.writelines(conllu_lines(doc))
 
 
 def conllu_lines(doc: Doc) -> Iterator[str]:

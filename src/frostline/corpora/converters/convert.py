@@ -9,7 +9,7 @@ from pathlib import Path
 from frostline.console import say
 from frostline.corpora.converters.columns import DOCUMENT_START, read_columns
 from frostline.corpora.converters.conllu import read_conllu
-from frostline.corpora.converters.faults import numbered_lines
+from frostline.corpora.converters.faults import as_text, numbered_lines
 from frostline.corpora.converters.jsonl import read_jsonl
 from frostline.corpora.converters.raw_text import TEXT_UNITS, TextUnit, read_text
 from frostline.corpora.store import INDEX, WORDS_PER_SHARD, Corpus, open_corpus, write_corpus
@@ -64,7 +64,7 @@ def convert(
                               fix="Give files with text in them.")
 
     write_corpus(docs(), dest, n_words_per_shard=n_words_per_shard, meta={
-        "sources": [{"name": file.name, "format": kind, "sha256": _digest(file)}
+        "sources": [{"name": as_text(file.name), "format": kind, "sha256": _digest(file)}
                     for file, kind in zip(files, formats, strict=True)]})
     return open_corpus(dest)
 

@@ -5,13 +5,15 @@ Beside them warnings, of what is kept as it is: told once for each kind, with th
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from frostline.console import say
 from frostline.errors import CorpusError
+from frostline.tokens import iob
 
 MOST_FAULTS = 20
 
@@ -39,6 +41,16 @@ class Faults:
         self._warnings.setdefault(kind, (line, message))
         self._n_warnings[kind] += 1
 
+    def read_tags(self, tags: Sequence[str | None], lines: Sequence[int]) -> list[str | None]:
+        """Entity tags of one sentence in IOB2; warns of entities that go on without having begun.
+
+        lines: of each tag in the file. Raises TagError for what is no entity tag.
+        """
+        for repair in iob.repairs_of(tags):
+            message = f"'{repair.tag}' {repair.cause.value}; it is read as '{repair.read_as}'."
+            self.warn(lines[repair.row], repair.cause.name, message)
+        return iob.normalise(tags)
+
     def tell_warnings(self) -> None:
         """Say each kind of warning once."""
         for kind, (line, message) in self._warnings.items():
@@ -61,6 +73,16 @@ class Faults:
         more = " (and there may be more)" if len(self._found) >= MOST_FAULTS else ""
         raise CorpusError(f"{len(self._found)} faults{more}:\n" + "\n".join(lines), where=where,
                           fix="Mend the lines above and convert again; nothing was written.")
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without its ending, for the ids of docs; bytes that are not UTF-8 become U+FFFD."""
+    return as_text(path.stem)
+
+
+def as_text(name: str) -> str:
+    """A file name that can be written; what of it is not UTF-8 becomes U+FFFD."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

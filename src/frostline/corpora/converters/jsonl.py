@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from frostline.corpora.converters.faults import Faults, numbered_lines
+from frostline.corpora.converters.faults import Faults, numbered_lines, stem_of
+from frostline.corpora.writing import as_utf8
 from frostline.files import new_file
 from frostline.tokens import STRING_COLUMNS, Doc, StringColumn, iob
 
@@ -55,12 +56,17 @@ def read_jsonl(path: Path, *, tokenizer: Tokenizer) -> Iterator[Doc]:
             faults.add(number, "The line holds half a character: a surrogate without its other half.", "Take it out.")
             continue
         try:
-            yield doc_from_json(value, tokenizer=tokenizer, default_id=f"{path.stem}-{number:05d}")
+            doc = doc_from_json(value, tokenizer=tokenizer, default_id=f"{stem_of(path)}-{number:05d}")
         except _FaultyLineError as fault:
             faults.add(number, fault.message, fault.fix)
         except (TypeError, ValueError) as error:
             faults.add(number, f"The doc's parts don't fit: {error}.", "See 'frostline convert --help' for the format.")
+        else:
+            if value.get("ents") is not None:
+                faults.read_tags([None if tag is None else str(tag) for tag in value["ents"]], [number] * len(doc))
+            yield doc
     faults.raise_any()
+    faults.tell_warnings()
 
 
 def _is_text(value: Any) -> bool:
@@ -191,10 +197,11 @@ def _entity_tags(doc: Doc, items: Iterable[Any], *, is_exact: bool) -> list[str 
 
 
 def write_jsonl(docs: Iterable[Doc], path: Path) -> None:
-    """Write docs to the file `path`, which appears when all is written. Raises OSError."""
+    """Write docs to the file `path`, which appears when all is written. Raises OSError or CorpusError."""
     with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         for doc in docs:
-            stream.write(jsonl_line(doc))
+            with as_utf8([doc]):
+                stream.write(jsonl_line(doc))
 
 
 def jsonl_line(doc: Doc) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from frostline.corpora.converters.faults import numbered_lines
+from frostline.corpora.converters.faults import numbered_lines, stem_of
 from frostline.tokens import Doc
 
 TextUnit = Literal["file", "block", "line"]
@@ -21,7 +21,7 @@ def read_text(path: Path, *, tokenizer: Callable[[str], Doc], unit: TextUnit = "
     """
     for number, text in enumerate(_texts(path, unit), start=1):
         doc = tokenizer(text)
-        doc.doc_id = f"{path.stem}-{number:05d}"
+        doc.doc_id = f"{stem_of(path)}-{number:05d}"
         yield doc
 
 
