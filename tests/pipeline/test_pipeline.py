@@ -207,6 +207,13 @@ def test_what_is_neither_text_nor_doc_is_refused(encoder: Path, wrong: Any) -> N
         pipeline(wrong)
 
 
+def test_one_text_is_not_taken_for_a_stream_of_its_characters(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+
+    with pytest.raises(TypeError, match="several texts"):
+        list(pipeline.pipe("She saw her duck."))
+
+
 def test_the_order_of_docs_and_the_size_of_batches_change_nothing(encoder: Path) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
     docs = [doc.without_annotations() for doc in make_docs()]

@@ -57,9 +57,11 @@ class Pipeline:
             batch_words: words that go through the pipeline at once, in whole docs.
             keep_activations: leave the annotating publishers' output in `doc.activations`.
         Raises:
-            TypeError: something is neither a text nor a doc.
+            TypeError: something is neither a text nor a doc, or there is one text where several are due.
             UsageError: a text holds half a character, which no encoder can read.
         """
+        if isinstance(texts, str | Doc):
+            raise TypeError("pipe takes several texts or docs; for one, call the pipeline itself")
         docs = (self._doc_of(text) for text in texts)
         for batch in batch_by_words(docs, batch_words):
             self._annotate(batch, keep_activations)
