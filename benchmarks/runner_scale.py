@@ -125,12 +125,12 @@ def command(name: str, line: str, dep: str, output: str) -> list[str]:
 def make_up_to_date(folder: Path, shape: str, n_steps: int) -> None:
     """Write a project, its outputs, and the ledger that a run of all its steps leaves, without starting any."""
     from frostline.digest import sha256_json
-    from frostline.runner import dvcfile
-    from frostline.runner.ledger import body_of
-    from frostline.runner.places import plain_name
+    from frostline.runner.keeping import dvcfile
+    from frostline.runner.keeping.ledger import body_of
+    from frostline.runner.keeping.places import plain_name
+    from frostline.runner.keeping.setup import prepare
+    from frostline.runner.keeping.yaml_out import dump_yaml
     from frostline.runner.session import Session
-    from frostline.runner.setup import prepare
-    from frostline.runner.yaml_out import dump_yaml
 
     (folder / "project.yml").write_text(project_text(shape, n_steps), encoding="utf8")
     for name, text in FILES.items():

@@ -29,6 +29,9 @@ FLOORS = (
     ("distillation", "pretraining", "packaging", "report"),
     ("cli",),
 )
+# Within the runner, each room knows those before it.
+RUNNER_ROOMS = ("project", "digests", "meaning", "keeping", "assets", "planning", "session", "running", "sharing")
+RUNNER_ROOMS += ("proof", "furnishing", "cli")
 FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 ONLY_THE_GROUND = ("runner", "report")  # these rooms meet the others through command lines and files
 
@@ -77,6 +80,15 @@ def test_a_module_imports_its_own_package_or_a_lower_floor(path: Path) -> None:
         if not allowed and not FLOOR_OF[own] == FLOOR_OF[other] == 0:
             wrong.append(f"line {line}: {own} imports {dotted}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "runner" in path.parts], ids=name_of)
+def test_a_room_of_the_runner_knows_those_before_it_only(path: Path) -> None:
+    own = path.relative_to(SOURCE / "runner").with_suffix("").parts[0]
+    if own == "__init__" or "shipped" in path.parts:
+        return
+    others = [(line, dotted.split(".")[2]) for line, dotted in imports(path) if dotted.startswith("frostline.runner.")]
+    assert [other for other in others if RUNNER_ROOMS.index(other[1]) > RUNNER_ROOMS.index(own)] == []
 
 
 def test_every_package_stands_on_a_floor() -> None:

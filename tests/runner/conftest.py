@@ -99,8 +99,8 @@ def chain(playground: Playground) -> Playground:
 @pytest.fixture
 def make_spec() -> Callable[[str], Any]:
     """Parse and expand a text."""
-    from frostline.runner.expand import expand
-    from frostline.runner.parse import parse_spec
+    from frostline.runner.project.expand import expand
+    from frostline.runner.project.parse import parse_spec
 
     return lambda text, **options: expand(parse_spec(text), **options)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from frostline.runner.budget import Budget, Machine
 from frostline.runner.cli.progress import PlainReporter
-from frostline.runner.executors.base import Job, Outcome, Running
-from frostline.runner.run import Options, Runner
-from frostline.runner.schedule import Schedule, Tally, asks_for_parallel
+from frostline.runner.keeping.setup import prepare
+from frostline.runner.running.budget import Budget, Machine
+from frostline.runner.running.executors.base import Job, Outcome, Running
+from frostline.runner.running.run import Options, Runner
+from frostline.runner.running.schedule import Schedule, Tally, asks_for_parallel
 from frostline.runner.session import Session
-from frostline.runner.setup import prepare
 
 Play = Callable[[Job], int]  # does what the job's commands do; gives the exit code
 

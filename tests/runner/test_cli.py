@@ -12,8 +12,8 @@ import yaml
 
 from frostline.errors import FrostlineError, ProjectFileError, UsageError
 from frostline.runner.cli.main import VERBS, dispatch, main
-from frostline.runner.expand import expand
-from frostline.runner.parse import parse_spec
+from frostline.runner.project.expand import expand
+from frostline.runner.project.parse import parse_spec
 
 from .conftest import CHAIN, Playground
 
@@ -144,7 +144,7 @@ def test_why_names_the_cause_and_what_follows(chain: Playground) -> None:
 def test_the_report_is_made_by_its_own_command_after_a_workflow(
     chain: Playground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frostline.runner import reporting
+    from frostline.runner.running import reporting
 
     (chain.root.parent / "stand_in.py").write_text(
         "import pathlib\npathlib.Path('r.html').write_text('x')\nprint('report: r.html')\nprint('best: b 0.5')\n"
@@ -176,7 +176,7 @@ def test_the_examples_of_the_reference_are_read_and_expanded() -> None:
 
 
 def test_the_reference_has_a_line_for_every_key() -> None:
-    from frostline.runner.keys import DEFINITIONS, TOP
+    from frostline.runner.project.keys import DEFINITIONS, TOP
 
     text = DOCS.read_text(encoding="utf-8")
     keys = [*TOP, *(key for section, _ in DEFINITIONS.values() for key in section)]

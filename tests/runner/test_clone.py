@@ -9,7 +9,7 @@ import pytest
 
 from frostline.errors import AssetError, UsageError
 from frostline.runner.cli.main import dispatch
-from frostline.runner.repositories import address_of
+from frostline.runner.furnishing.repositories import address_of
 
 PROJECT = "commands: [{name: a, script: [python a.py], deps: [a.py], outputs: [made]}]\n"
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from frostline.errors import UsageError
-from frostline.runner.templates import SHIPPED
+from frostline.runner.furnishing.templates import SHIPPED
 
 from .conftest import Playground
 from .test_dvc_oracle import DVC

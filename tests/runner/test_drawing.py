@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frostline.runner.drawing import Node, as_mermaid, as_svg, without_implied
-from frostline.runner.layout import lay_out
-from frostline.runner.plan import Action
+from frostline.runner.furnishing.drawing import Node, as_mermaid, as_svg, without_implied
+from frostline.runner.furnishing.layout import lay_out
+from frostline.runner.planning.plan import Action
 
 from .conftest import Playground
 

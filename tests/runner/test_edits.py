@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from frostline.digest import md5_bytes
-from frostline.runner.yaml_places import load_plain
+from frostline.runner.project.yaml_places import load_plain
 
 from .conftest import Playground
 from .test_dvc_oracle import CLEAN, DVC, dvc

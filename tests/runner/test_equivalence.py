@@ -14,15 +14,15 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from frostline.runner import equivalence, sources
-from frostline.runner.equivalence import is_same, meaning_of_python, meaning_of_text, on_record
-from frostline.runner.hashing import Hasher
-from frostline.runner.python_source import read_python
-from frostline.runner.source_values import Meaning
-from frostline.runner.sources import Sources
+from frostline.runner.digests.hashing import Hasher
+from frostline.runner.meaning import equivalence, sources
+from frostline.runner.meaning.equivalence import is_same, meaning_of_python, meaning_of_text, on_record
+from frostline.runner.meaning.python_source import read_python
+from frostline.runner.meaning.source_values import Meaning
+from frostline.runner.meaning.sources import Sources
 
 ANY_FILE = st.sampled_from(
-    [Path(sources.__file__).with_name(name) for name in ("sources.py", "refresh.py", "places.py")]
+    [Path(sources.__file__).with_name(name) for name in ("sources.py", "closure.py", "entry_points.py")]
 )
 
 

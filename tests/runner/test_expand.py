@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frostline.errors import ProjectFileError, UsageError
-from frostline.runner.expand import Project, expand
-from frostline.runner.faults import Faults
-from frostline.runner.matrix import cells
-from frostline.runner.parse import parse_spec
-from frostline.runner.references import Scope, shell_line, words
-from frostline.runner.spec import Matrix
+from frostline.runner.project.expand import Project, expand
+from frostline.runner.project.faults import Faults
+from frostline.runner.project.matrix import cells
+from frostline.runner.project.parse import parse_spec
+from frostline.runner.project.references import Scope, shell_line, words
+from frostline.runner.project.spec import Matrix
 
 MATRIX = """
 vars: {seeds: [0], lr: 1e-3, on: true, nothing: null, many: [a b, c]}

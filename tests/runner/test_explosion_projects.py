@@ -17,10 +17,10 @@ import pytest
 from tests.runner.json_schema import faults_of
 
 from frostline.runner.cli.main import dispatch
-from frostline.runner.expand import expand
-from frostline.runner.parse import read_spec
-from frostline.runner.schema import project_schema
-from frostline.runner.yaml_places import load_plain
+from frostline.runner.project.expand import expand
+from frostline.runner.project.parse import read_spec
+from frostline.runner.project.schema import project_schema
+from frostline.runner.project.yaml_places import load_plain
 
 CHECKOUT = os.environ.get("FROSTLINE_EXPLOSION_PROJECTS", "")
 WEASEL = os.environ.get("FROSTLINE_WEASEL_PYTHON", "")

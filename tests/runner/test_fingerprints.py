@@ -18,13 +18,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from frostline.errors import ProjectFileError, UsageError
-from frostline.runner.expand import expand
-from frostline.runner.graph import Writers, all_below, all_needed, build_graph, select
-from frostline.runner.ledger import command_of
-from frostline.runner.names import Names
-from frostline.runner.parse import parse_spec
-from frostline.runner.patterns import with_patterns_filled
-from frostline.runner.spec import Step
+from frostline.runner.keeping.ledger import command_of
+from frostline.runner.planning.graph import Writers, all_below, all_needed, build_graph, select
+from frostline.runner.planning.names import Names
+from frostline.runner.project.expand import expand
+from frostline.runner.project.parse import parse_spec
+from frostline.runner.project.patterns import with_patterns_filled
+from frostline.runner.project.spec import Step
 
 REFERENCE = re.compile(r"\$\{vars\.([a-z.]+)\}")
 

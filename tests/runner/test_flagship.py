@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from frostline.runner.expand import Project, expand
-from frostline.runner.graph import build_graph, check_workflows, refuse_overlaps, select
-from frostline.runner.parse import read_spec
+from frostline.runner.planning.graph import build_graph, check_workflows, refuse_overlaps, select
+from frostline.runner.project.expand import Project, expand
+from frostline.runner.project.parse import read_spec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VARIANTS = (

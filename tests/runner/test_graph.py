@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frostline.errors import ProjectFileError, UsageError
-from frostline.runner.expand import Project, expand
-from frostline.runner.graph import build_graph, check_workflows, refuse_overlaps, select
-from frostline.runner.parse import parse_spec
+from frostline.runner.planning.graph import build_graph, check_workflows, refuse_overlaps, select
+from frostline.runner.project.expand import Project, expand
+from frostline.runner.project.parse import parse_spec
 
 TEXT = """
 workflows: {all: [convert, train, pick], part: [train-a]}

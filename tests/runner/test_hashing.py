@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from frostline.digest import md5_bytes
 from frostline.errors import StepFailed, StoreError
-from frostline.runner import contents, hashing
-from frostline.runner.hashing import Hasher
-from frostline.runner.ignores import Ignores, compile_line
+from frostline.runner.digests import contents, hashing
+from frostline.runner.digests.hashing import Hasher
+from frostline.runner.digests.ignores import Ignores, compile_line
 
 from .conftest import Playground
 from .test_dvc_oracle import CLEAN, DVC, dvc

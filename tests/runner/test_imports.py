@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from frostline.runner.closure import Closures, follow_imports
-from frostline.runner.entry_points import EntryPoint, entry_points
-from frostline.runner.hashing import Hasher
-from frostline.runner.sources import Sources
-from frostline.runner.spec import Step
+from frostline.runner.digests.hashing import Hasher
+from frostline.runner.meaning.closure import Closures, follow_imports
+from frostline.runner.meaning.entry_points import EntryPoint, entry_points
+from frostline.runner.meaning.sources import Sources
+from frostline.runner.project.spec import Step
 
 from .conftest import Playground
 

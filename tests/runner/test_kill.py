@@ -113,7 +113,7 @@ def test_ctrl_c_ends_the_step_and_exits_with_130(playground: Playground) -> None
 def test_a_step_that_ignores_being_asked_is_made_to_end(
     playground: Playground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frostline.runner.executors import local
+    from frostline.runner.running.executors import local
 
     monkeypatch.setattr(local, "GRACE_S", 0.3)
     playground.write(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from frostline.errors import StoreError
-from frostline.runner.entries import Entries, from_bytes
-from frostline.runner.lockfile import LockFile
-from frostline.runner.yaml_places import load_plain
+from frostline.runner.keeping.entries import Entries, from_bytes
+from frostline.runner.keeping.lockfile import LockFile
+from frostline.runner.project.yaml_places import load_plain
 
 BY_DVC = """schema: '2.0'
 stages:
@@ -52,7 +52,7 @@ def test_the_copy_says_what_the_file_says_and_no_yaml_is_read_for_it(
 ) -> None:
     stages = load_plain(BY_DVC)["stages"]
     first = opened(file)
-    monkeypatch.setattr("frostline.runner.lockfile.load_draining", None)
+    monkeypatch.setattr("frostline.runner.keeping.lockfile.load_draining", None)
 
     second = opened(file)
 

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from frostline.runner.locks import Locks
+from frostline.runner.running.locks import Locks
 
 
 def table(tmp: Path) -> dict[str, object]:

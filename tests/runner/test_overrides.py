@@ -10,7 +10,7 @@ import pytest
 
 from frostline.errors import UsageError
 from frostline.runner.cli.options import _value
-from frostline.runner.overrides import setting_of
+from frostline.runner.project.overrides import setting_of
 
 from .conftest import Playground
 

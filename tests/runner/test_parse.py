@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from frostline.errors import ProjectFileError
-from frostline.runner.parse import parse_spec
-from frostline.runner.yaml_places import load_plain, load_with_places
+from frostline.runner.project.parse import parse_spec
+from frostline.runner.project.yaml_places import load_plain, load_with_places
 
 FAULTY = """
 vars: {n: 1}

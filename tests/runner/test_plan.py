@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from frostline.runner.graph import build_graph
-from frostline.runner.ledger import Body, Record
-from frostline.runner.plan import Action, Decision, Facts, decide, make_plan
-from frostline.runner.spec import Step
+from frostline.runner.keeping.ledger import Body, Record
+from frostline.runner.planning.graph import build_graph
+from frostline.runner.planning.plan import Action, Decision, Facts, decide, make_plan
+from frostline.runner.project.spec import Step
 
 from .conftest import COPY, Playground
 

@@ -16,9 +16,9 @@ from rich.console import Console
 from frostline.runner.cli.live import LiveReporter
 from frostline.runner.cli.output import Tail, coloured, last_lines, last_state, plain
 from frostline.runner.cli.tables import duration
-from frostline.runner.executors.base import Job
-from frostline.runner.plan import Action, Decision
-from frostline.runner.spec import Step
+from frostline.runner.planning.plan import Action, Decision
+from frostline.runner.project.spec import Step
+from frostline.runner.running.executors.base import Job
 
 from .conftest import Playground
 from .played import PlayedRunning

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frostline.runner.executors.base import Job
-from frostline.runner.plan import Action
+from frostline.runner.planning.plan import Action
+from frostline.runner.running.executors.base import Job
 from frostline.runner.session import Session
 
 from .played import run_played

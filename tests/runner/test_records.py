@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from frostline.runner import logfiles, records
-from frostline.runner.records import append_record, newest_records, read_records
+from frostline.runner.running import logfiles, records
+from frostline.runner.running.records import append_record, newest_records, read_records
 
 from .conftest import Playground
 from .test_schedule import fake_nvidia_smi

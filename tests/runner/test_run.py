@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from frostline.errors import StepFailed, UsageError
-from frostline.runner.records import read_records
+from frostline.runner.running.records import read_records
 
 from .conftest import CHAIN, Playground, is_running
 
@@ -296,7 +296,7 @@ commands:
 def test_a_package_of_another_minor_version_runs_the_step_again(
     playground: Playground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frostline.runner import context
+    from frostline.runner.keeping import context
 
     playground.write(
         {

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from frostline.errors import StepFailed
-from frostline.runner import budget as budgets
-from frostline.runner.budget import Budget, Machine, Need, refuse_what_never_fits, visible_gpus
 from frostline.runner.cli.progress import failure_of
-from frostline.runner.executors.base import Job
-from frostline.runner.graph import build_graph
-from frostline.runner.schedule import Tally
-from frostline.runner.spec import Resources, Step
-from frostline.runner.turns import Turns
+from frostline.runner.planning.graph import build_graph
+from frostline.runner.project.spec import Resources, Step
+from frostline.runner.running import budget as budgets
+from frostline.runner.running.budget import Budget, Machine, Need, refuse_what_never_fits, visible_gpus
+from frostline.runner.running.executors.base import Job
+from frostline.runner.running.schedule import Tally
+from frostline.runner.running.turns import Turns
 
 from .conftest import Playground
 from .played import run_played, touch_outputs
@@ -285,7 +285,7 @@ def test_steps_that_nothing_before_them_changes_are_not_even_locked(
     chain.project("run", "all")
     chain.write({"other.txt": "changed\n"})
     begun: list[str] = []
-    from frostline.runner.run import Runner
+    from frostline.runner.running.run import Runner
 
     begin = Runner.begin
     monkeypatch.setattr(Runner, "begin", lambda self, name, **rest: begun.append(name) or begin(self, name, **rest))

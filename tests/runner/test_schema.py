@@ -11,10 +11,10 @@ import pytest
 from tests.runner.json_schema import faults_of
 
 from frostline.errors import ProjectFileError, UsageError
-from frostline.runner.keys import DEFINITIONS, TOP, Key
-from frostline.runner.parse import parse_spec
-from frostline.runner.schema import project_schema, schema_text
-from frostline.runner.yaml_places import load_plain
+from frostline.runner.project.keys import DEFINITIONS, TOP, Key
+from frostline.runner.project.parse import parse_spec
+from frostline.runner.project.schema import project_schema, schema_text
+from frostline.runner.project.yaml_places import load_plain
 
 from .conftest import Playground
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frostline.errors import StoreError
-from frostline.runner.hashing import Hasher
-from frostline.runner.store import Store, result_key
-from frostline.runner.yaml_out import dump_yaml
-from frostline.runner.yaml_places import load_plain
+from frostline.runner.digests.hashing import Hasher
+from frostline.runner.keeping.store import Store, result_key
+from frostline.runner.keeping.yaml_out import dump_yaml
+from frostline.runner.project.yaml_places import load_plain
 
 
 def keep(root: Path, path: str) -> tuple[Store, str]:

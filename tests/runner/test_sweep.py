@@ -154,7 +154,7 @@ def test_temporary_files_of_the_dead_go_and_fresh_ones_stay(aged: Playground) ->
 
 
 def test_gc_waits_for_running_steps(aged: Playground) -> None:
-    from frostline.runner.locks import Locks
+    from frostline.runner.running.locks import Locks
 
     other = subprocess.Popen(["sleep", "0.6"])
     with Locks(aged.root / ".dvc/tmp", print).paths("x", read=(), write=[aged.root / "out"]):
@@ -173,7 +173,7 @@ def test_an_unknown_revision_is_refused(aged: Playground) -> None:
 
 
 def test_sizes_are_told_for_people() -> None:
-    from frostline.runner.sweep import size_text
+    from frostline.runner.sharing.sweep import size_text
 
     assert [size_text(n) for n in (0, 999, 1500, 2_000_000, 3_400_000_000)] == [
         "0 B", "999 B", "1.5 kB", "2.0 MB", "3.4 GB",
@@ -181,7 +181,7 @@ def test_sizes_are_told_for_people() -> None:
 
 
 def test_the_walk_for_ledgers_leaves_environments_out(tmp_path: Path) -> None:
-    from frostline.runner.sweep import ledger_files
+    from frostline.runner.sharing.sweep import ledger_files
 
     for name in ("dvc.lock", "ledger/x/dvc.lock", ".venv/lib/dvc.lock", ".dvc/config", "a/b.dvc", "c.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,10 @@ import pytest
 
 from frostline.errors import UsageError
 from frostline.runner.cli.main import dispatch
-from frostline.runner.documenting import merged
-from frostline.runner.expand import expand
-from frostline.runner.parse import parse_spec
-from frostline.runner.templates import SHIPPED, shipped_files, shipped_names
+from frostline.runner.furnishing.documenting import merged
+from frostline.runner.furnishing.templates import SHIPPED, shipped_files, shipped_names
+from frostline.runner.project.expand import expand
+from frostline.runner.project.parse import parse_spec
 
 from .conftest import Playground
 
@@ -74,16 +74,17 @@ def test_the_wheel_has_every_file_of_every_template(tmp_path: Path) -> None:
     pytest.importorskip("setuptools")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, tmp_path)
+    package = SHIPPED.parents[2]
     (tmp_path / "src/frostline").mkdir(parents=True)
-    shutil.copy(SHIPPED.parents[1] / "__init__.py", tmp_path / "src/frostline")
-    shutil.copytree(SHIPPED.parent, tmp_path / "src/frostline/runner")
+    shutil.copy(package / "__init__.py", tmp_path / "src/frostline")
+    shutil.copytree(package / "runner", tmp_path / "src/frostline/runner")
 
     program = "from setuptools import build_meta; build_meta.build_wheel('out')"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, timeout=120)
 
     (wheel,) = (tmp_path / "out").glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {one.source.relative_to(SHIPPED.parents[2]).as_posix() for name in shipped_names()
+    wanted = {one.source.relative_to(package).as_posix() for name in shipped_names()
               for one in shipped_files(name)}  # fmt: skip
     assert wanted - packed == set() and len(wanted) > 10
 

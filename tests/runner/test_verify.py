@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frostline.errors import StepFailed, StoreError, UsageError
-from frostline.runner.differences import details, flat
+from frostline.runner.proof.differences import details, flat
 
 from .conftest import Playground
 

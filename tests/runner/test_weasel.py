@@ -205,7 +205,7 @@ def test_a_doubled_dollar_is_one(playground: Playground) -> None:
 
 
 def test_keys_that_weasel_does_not_look_at_are_left_alone_with_a_warning(playground: Playground) -> None:
-    from frostline.runner.parse import parse_spec
+    from frostline.runner.project.parse import parse_spec
 
     spec = parse_spec("assets: [{dest: a, licence: MIT, git: {repo: r, path: '', depth: 1}}]\nauthor: me\n")
 
@@ -228,7 +228,7 @@ def test_a_workflow_may_be_called_fetch(playground: Playground) -> None:
 
 
 def test_a_step_that_stands_twice_in_a_workflow_is_warned_of() -> None:
-    from frostline.runner.parse import parse_spec
+    from frostline.runner.project.parse import parse_spec
 
     spec = parse_spec("workflows: {all: [a, b, a, a]}\ncommands: [{name: a}, {name: b}]\n")
 

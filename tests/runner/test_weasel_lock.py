@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from frostline.runner.weasel import weasel_checksum
+from frostline.runner.project.weasel import weasel_checksum
 
 from .conftest import Playground
 

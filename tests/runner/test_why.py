@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frostline.digest import md5_bytes
-from frostline.runner.causes import Cause, Kind
-from frostline.runner.word_diff import first_difference, marked_lines
+from frostline.runner.planning.causes import Cause, Kind
+from frostline.runner.planning.word_diff import first_difference, marked_lines
 
 from .conftest import CHAIN, Playground
 
@@ -156,7 +156,7 @@ def test_a_long_value_is_shown_whole_word_by_word(playground: Playground) -> Non
 
 
 def test_a_patch_level_is_told_and_runs_nothing(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
-    from frostline.runner import context
+    from frostline.runner.keeping import context
 
     monkeypatch.setattr(context, "installed_versions", lambda: {"torch": "2.13.0"})
     playground.write({"project.yml": "commands: [{name: s, script: [touch o], outputs: [o], requires: [torch]}]\n"})

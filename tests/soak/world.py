@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from frostline.runner.yaml_places import load_plain
+from frostline.runner.project.yaml_places import load_plain
 
 PROJECT = """
 profiles: {p: {}}

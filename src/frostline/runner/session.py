@@ -13,22 +13,22 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import ProjectFileError
-from frostline.runner.absent import Absent
-from frostline.runner.closure import follow_imports
-from frostline.runner.context import Contexts
-from frostline.runner.expand import Project, expand
-from frostline.runner.graph import Graph, Selection, build_graph, check_workflows, select
-from frostline.runner.hashing import Digest, Hasher
-from frostline.runner.ledger import Body, Ledger, Record, body_of, command_of
-from frostline.runner.parse import PROJECT_FILE, find_root, read_spec
-from frostline.runner.places import Places
-from frostline.runner.plan import Decision, Facts, decide, make_plan
-from frostline.runner.sources import Sources
-from frostline.runner.spec import Step
+from frostline.runner.digests.hashing import Digest, Hasher
+from frostline.runner.keeping.context import Contexts
+from frostline.runner.keeping.ledger import Body, Ledger, Record, body_of, command_of
+from frostline.runner.keeping.places import Places
+from frostline.runner.meaning.closure import follow_imports
+from frostline.runner.meaning.sources import Sources
+from frostline.runner.planning.absent import Absent
+from frostline.runner.planning.graph import Graph, Selection, build_graph, check_workflows, select
+from frostline.runner.planning.plan import Decision, Facts, decide, make_plan
+from frostline.runner.project.expand import Project, expand
+from frostline.runner.project.parse import PROJECT_FILE, find_root, read_spec
+from frostline.runner.project.spec import Step
 
 if TYPE_CHECKING:
-    from frostline.runner.clearing import Clearing
-    from frostline.runner.weasel import WeaselLock
+    from frostline.runner.keeping.clearing import Clearing
+    from frostline.runner.project.weasel import WeaselLock
 
 
 class Session:
@@ -125,7 +125,7 @@ class Session:
     @cached_property
     def restorer(self) -> Any:
         """The store, loaded only when a step is not up to date."""
-        from frostline.runner.restore import Restorer
+        from frostline.runner.keeping.restore import Restorer
 
         return Restorer(self.root, self.places, self.hasher)
 
@@ -138,7 +138,7 @@ class Session:
     def _weasel_lock(self) -> WeaselLock | None:
         if not (self.root / "project.lock").is_file():
             return None
-        from frostline.runner.weasel import WeaselLock
+        from frostline.runner.project.weasel import WeaselLock
 
         return WeaselLock(self.root, self.environ)
 
@@ -159,7 +159,7 @@ class Session:
 
     def clearing(self, say: Callable[[str], None]) -> Clearing:
         """What makes way for outputs."""
-        from frostline.runner.clearing import Clearing
+        from frostline.runner.keeping.clearing import Clearing
 
         return Clearing(self.places, self.ledger, self.hasher, self.restorer.store, say)
 
@@ -194,7 +194,7 @@ class Session:
                 return False
             if step.name not in meanings:
                 meanings[step.name] = self.meanings(step)
-            from frostline.runner.equivalence import is_same
+            from frostline.runner.meaning.equivalence import is_same
 
             today = meanings[step.name].get(str(dep))
             return today is not None and is_same(recorded, today)
@@ -209,7 +209,7 @@ class Session:
 
     def meanings(self, step: Step) -> dict[str, str]:
         """What goes on record of a step's deps that no step makes: path -> what it says apart from comments."""
-        from frostline.runner.equivalence import on_record
+        from frostline.runner.meaning.equivalence import on_record
 
         found, md5s = {}, {}
         for dep in step.deps:

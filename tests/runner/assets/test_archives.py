@@ -21,7 +21,7 @@ from frostline.errors import AssetError, ChecksumError
 from frostline.runner.assets import AssetState, Memory, check_assets, fetch_assets
 from frostline.runner.assets import archives as archives_module
 from frostline.runner.assets.archives import safe_name, unpack
-from frostline.runner.spec import Asset
+from frostline.runner.project.spec import Asset
 
 FILES = {"top/a.txt": b"alpha", "top/deep/b.bin": bytes(range(256)) * 50, "top/empty.txt": b""}
 DEST = PurePosixPath("data/set")

@@ -16,7 +16,7 @@ from frostline.digest import sha256_bytes, sha256_file
 from frostline.errors import AssetError, ChecksumError
 from frostline.runner.assets import AssetState, Memory, check_assets, fetch_assets
 from frostline.runner.assets import http as http_module
-from frostline.runner.spec import Asset
+from frostline.runner.project.spec import Asset
 
 DATA = bytes(range(256)) * 400
 DEST = PurePosixPath("assets/data.bin")
@@ -312,8 +312,8 @@ def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, members: dict[str,
 
 
 def test_the_flagship_assets_come_from_the_real_mirror(mirror: Path, tmp_path: Path) -> None:
-    from frostline.runner.expand import expand
-    from frostline.runner.parse import read_spec
+    from frostline.runner.project.expand import expand
+    from frostline.runner.project.parse import read_spec
 
     repository = Path(__file__).resolve().parents[3]
     assets = expand(read_spec(repository / "project.yml"), profile="ewt").assets

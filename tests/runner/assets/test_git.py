@@ -12,8 +12,8 @@ import pytest
 
 from frostline.errors import AssetError, ChecksumError
 from frostline.runner.assets import AssetState, Memory, check_assets, fetch_assets
-from frostline.runner.spec import Asset, GitSource
-from frostline.runner.weasel import weasel_checksum
+from frostline.runner.project.spec import Asset, GitSource
+from frostline.runner.project.weasel import weasel_checksum
 
 DEST = PurePosixPath("assets/data")
 WHO = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}

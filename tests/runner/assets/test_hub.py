@@ -16,7 +16,7 @@ from frostline.errors import AssetError, ChecksumError
 from frostline.runner.assets import AssetState, Memory, check_assets, fetch_assets
 from frostline.runner.assets import http as http_module
 from frostline.runner.assets.sources import HttpSource, HubSource, parse_source
-from frostline.runner.spec import Asset
+from frostline.runner.project.spec import Asset
 
 COMMIT = "c" * 40
 OTHER = "d" * 40

@@ -10,8 +10,8 @@ from pathlib import Path
 from frostline.digest import md5_file, sha256_file
 from frostline.runner.assets.memory import Brought, Memory, is_as_brought, told
 from frostline.runner.assets.sources import FULL_COMMIT
-from frostline.runner.spec import Asset
-from frostline.runner.weasel import weasel_checksum
+from frostline.runner.project.spec import Asset
+from frostline.runner.project.weasel import weasel_checksum
 
 
 class AssetState(Enum):

@@ -22,7 +22,7 @@ from frostline.runner.assets.delivery import Couriers, Delivery, part_of, tree_o
 from frostline.runner.assets.memory import Brought, Memory, entries_of, told
 from frostline.runner.assets.placing import Spare, place_file, place_folder, recover
 from frostline.runner.assets.sources import HubSource, RepositorySource, Source, hider, in_mirror, sources_of
-from frostline.runner.spec import Asset
+from frostline.runner.project.spec import Asset
 
 MIRROR_VARIABLE = "PROJECT_ASSET_MIRROR"
 POLL_S = 0.2

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from frostline.digest import md5_bytes, md5_file, sha256_json
-from frostline.runner.hashing import replace_quickly
-from frostline.runner.spec import Asset
+from frostline.runner.digests.hashing import replace_quickly
+from frostline.runner.project.spec import Asset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from frostline.errors import AssetError
-from frostline.runner.references import env_names, with_env
-from frostline.runner.spec import Asset, GitSource
+from frostline.runner.project.references import env_names, with_env
+from frostline.runner.project.spec import Asset, GitSource
 
 WHEEL_MEMBER = re.compile(r"pypi:(?P<requirement>[A-Za-z0-9][\w.-]*==[\w.!+-]+)/(?P<member>.+)")
 HUB = "https://huggingface.co"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from frostline.console import out
-from frostline.runner.graph import Selection, all_below
-from frostline.runner.plan import Action, Decision, following
+from frostline.runner.planning.graph import Selection, all_below
+from frostline.runner.planning.plan import Action, Decision, following
 from frostline.runner.session import Session
 
 

@@ -13,8 +13,8 @@ from frostline.console import has_live_line, live, out, say
 from frostline.errors import UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count, table
+from frostline.runner.project.spec import Asset
 from frostline.runner.session import Session
-from frostline.runner.spec import Asset
 
 MIRROR = "PROJECT_ASSET_MIRROR"
 
@@ -50,7 +50,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
 
 def _fetch(session: Session, assets: list[Asset]) -> None:
     from frostline.runner.assets import Memory, fetch_assets
-    from frostline.runner.setup import prepare
+    from frostline.runner.keeping.setup import prepare
 
     if prepare(session.root, session.project.directories):
         session.forget_state()

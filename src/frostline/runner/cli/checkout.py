@@ -9,9 +9,9 @@ import argparse
 
 from frostline.console import out, say
 from frostline.errors import StoreError
-from frostline.runner.checkout import CheckedOut, check_out
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
+from frostline.runner.sharing.checkout import CheckedOut, check_out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import argparse
 
 from frostline.console import out, say
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.locks import Locks
+from frostline.runner.running.locks import Locks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,8 +14,8 @@ from frostline.errors import UsageError, did_you_mean
 from frostline.files import new_directory, remove_tree
 from frostline.runner.cli.init import add_place_options, refuse_rest, tell_next
 from frostline.runner.cli.tables import count
-from frostline.runner.repositories import address_of, bring
-from frostline.runner.templates import TemplateFile, folder_files, shipped_files, shipped_names, write_files
+from frostline.runner.furnishing.repositories import address_of, bring
+from frostline.runner.furnishing.templates import TemplateFile, folder_files, shipped_files, shipped_names, write_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

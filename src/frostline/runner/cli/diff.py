@@ -13,7 +13,7 @@ from typing import Any
 from frostline.console import out, say
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count, table
-from frostline.runner.differing import Comparison, MetricChange, compare, read_revision
+from frostline.runner.proof.differing import Comparison, MetricChange, compare, read_revision
 
 HERE = "here"
 
@@ -40,7 +40,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     revision = read_revision(session, values.revision)
     found = compare(session, revision)
     if found.not_at_hand and values.fetch:
-        from frostline.runner.metrics_fetch import fetch_metrics
+        from frostline.runner.proof.metrics_fetch import fetch_metrics
 
         fetch_metrics(session, found, values.remote)
         found = compare(session, revision)

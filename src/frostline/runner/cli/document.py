@@ -11,7 +11,7 @@ from frostline.console import out, say
 from frostline.errors import UsageError
 from frostline.files import write_text_atomic
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.documenting import merged, section
+from frostline.runner.furnishing.documenting import merged, section
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from frostline.console import out, say
 from frostline.errors import UsageError
-from frostline.runner import gitfiles
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
-from frostline.runner.locks import Locks
-from frostline.runner.store import Store
-from frostline.runner.sweep import Rubbish, in_use, remove, rubbish, size_text
+from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.store import Store
+from frostline.runner.running.locks import Locks
+from frostline.runner.sharing.sweep import Rubbish, in_use, remove, rubbish, size_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

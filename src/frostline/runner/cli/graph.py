@@ -9,8 +9,8 @@ from frostline.console import out, say
 from frostline.errors import UsageError
 from frostline.files import write_text_atomic
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.drawing import Node, as_mermaid, as_svg, as_text, without_implied
-from frostline.runner.plan import Action, Decision
+from frostline.runner.furnishing.drawing import Node, as_mermaid, as_svg, as_text, without_implied
+from frostline.runner.planning.plan import Action, Decision
 from frostline.runner.session import Session
 
 RANK = [Action.SKIP, Action.RESTORE, Action.RUN]

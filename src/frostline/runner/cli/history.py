@@ -11,7 +11,7 @@ from frostline.console import out, paint_out
 from frostline.errors import UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import duration, local_time, table
-from frostline.runner.records import newest_records
+from frostline.runner.running.records import newest_records
 
 COLOURS = {"failed": "red", "interrupted": "yellow", "retried": "yellow"}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from frostline.console import out, say, set_quiet
 from frostline.errors import UsageError
-from frostline.runner.gitfiles import in_repository
-from frostline.runner.templates import BLANK, shipped_files, shipped_names, write_files
+from frostline.runner.furnishing.templates import BLANK, shipped_files, shipped_names, write_files
+from frostline.runner.keeping.gitfiles import in_repository
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

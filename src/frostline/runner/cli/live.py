@@ -15,9 +15,9 @@ from frostline.errors import StepFailed
 from frostline.runner.cli.output import Tail, coloured
 from frostline.runner.cli.progress import PlainReporter, why
 from frostline.runner.cli.tables import duration
-from frostline.runner.executors.base import Outcome, Running
-from frostline.runner.plan import Decision
-from frostline.runner.spec import Step
+from frostline.runner.planning.plan import Decision
+from frostline.runner.project.spec import Step
+from frostline.runner.running.executors.base import Outcome, Running
 
 NARROWEST = 40  # columns below which a step's last line is left out
 

@@ -12,8 +12,8 @@ from frostline.console import out, say
 from frostline.errors import UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import local_time, table
-from frostline.runner.logfiles import is_growing, newest_logs
-from frostline.runner.records import newest_records
+from frostline.runner.running.logfiles import is_growing, newest_logs
+from frostline.runner.running.records import newest_records
 from frostline.runner.session import Session
 
 POLL_S = 0.1

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 from frostline.console import out, set_quiet
 from frostline.errors import UsageError, did_you_mean, nearest
+from frostline.runner.project.yaml_places import YamlError, load_plain
 from frostline.runner.session import Session
-from frostline.runner.yaml_places import YamlError, load_plain
 
 # The options that every verb has, and whether the next word is their value.
 COMMON = {"-C": True, "--project": True, "--profile": True, "--set": True, "-q": False, "--quiet": False}

@@ -10,10 +10,10 @@ from frostline.console import has_live_line, paint, say
 from frostline.errors import StepFailed
 from frostline.runner.cli.output import Tail, last_lines, plain
 from frostline.runner.cli.tables import count, duration
-from frostline.runner.executors.base import Outcome, Running
-from frostline.runner.plan import Action, Decision
-from frostline.runner.schedule import Tally
-from frostline.runner.spec import Step
+from frostline.runner.planning.plan import Action, Decision
+from frostline.runner.project.spec import Step
+from frostline.runner.running.executors.base import Outcome, Running
+from frostline.runner.running.schedule import Tally
 
 TAIL_LINES = 20  # of a failed step's log
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from frostline.console import out, say
-from frostline.runner.checkout import CheckedOut, check_out, profiles_on_record
 from frostline.runner.cli.checkout import tell_missing
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.push import add_transfer_options, dvc_words, take_remote, targets_of
 from frostline.runner.cli.tables import count
-from frostline.runner.dvcfile import foreign_stages
-from frostline.runner.remotes import choose, run_dvc, transfer
+from frostline.runner.keeping.dvcfile import foreign_stages
 from frostline.runner.session import Session
+from frostline.runner.sharing.checkout import CheckedOut, check_out, profiles_on_record
+from frostline.runner.sharing.remotes import choose, run_dvc, transfer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

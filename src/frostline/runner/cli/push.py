@@ -11,9 +11,9 @@ from frostline.console import say
 from frostline.errors import UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
-from frostline.runner.places import plain_name
-from frostline.runner.remotes import choose, is_remote, transfer
+from frostline.runner.keeping.places import plain_name
 from frostline.runner.session import Session
+from frostline.runner.sharing.remotes import choose, is_remote, transfer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

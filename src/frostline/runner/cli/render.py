@@ -12,7 +12,7 @@ from typing import Any
 
 from frostline.console import out
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.spec import Step
+from frostline.runner.project.spec import Step
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     if values.json:
         out(json.dumps(steps, indent=2, ensure_ascii=False))
         return
-    from frostline.runner.yaml_out import dump_yaml
+    from frostline.runner.keeping.yaml_out import dump_yaml
 
     out(dump_yaml({"profile": session.project.profile, "steps": steps}).rstrip("\n"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.reporting import make_report
+from frostline.runner.running.reporting import make_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

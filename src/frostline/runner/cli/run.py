@@ -15,8 +15,8 @@ from frostline.errors import UsageError
 from frostline.runner.cli.around import print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions, up_to_date
-from frostline.runner.graph import Selection, refuse_overlaps
-from frostline.runner.plan import Action, Decision
+from frostline.runner.planning.graph import Selection, refuse_overlaps
+from frostline.runner.planning.plan import Action, Decision
 from frostline.runner.session import Session
 
 
@@ -77,7 +77,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
             say(f"warning: the ledger could not be brought up to date: {error.strerror or error}")
         out(up_to_date(len(decisions)) if decisions else _why_none(session, values.names))
         if selection.workflows and _report_is_due(session) and not values.no_report:
-            from frostline.runner.reporting import make_report_if_news
+            from frostline.runner.running.reporting import make_report_if_news
 
             make_report_if_news(session)
     else:
@@ -102,7 +102,7 @@ def _what_there_is(session: Session) -> str:
 def _end_leftovers(session: Session) -> None:
     """End what a runner that was killed has left running."""
     if session.places.running.is_dir() and any(session.places.running.iterdir()):
-        from frostline.runner.executors.local import end_leftovers
+        from frostline.runner.running.executors.local import end_leftovers
 
         for step in end_leftovers(session.places.running):
             say(f"ended step '{step}', which a runner that was killed had left behind")
@@ -112,7 +112,7 @@ def _drop_ended_checkpoints(session: Session) -> None:
     """Remove what a step needs no more that ended well, where a kill came between its record and that."""
     if not session.places.begun.is_dir() or not any(session.places.begun.iterdir()):
         return
-    from frostline.runner.locks import Locks, PathsBusy
+    from frostline.runner.running.locks import Locks, PathsBusy
 
     clearing = session.clearing(say)
     locks = Locks(session.places.tmp, say, idle=session.under_dvc)
@@ -127,7 +127,7 @@ def _take_over_weasels(session: Session) -> None:
     """Record what weasel has done, where its lock lies here and has a step that has no record yet."""
     done = [] if session.under_dvc else session.done_by_weasel()
     if done:
-        from frostline.runner.takeover import take_over
+        from frostline.runner.running.takeover import take_over
 
         take_over(session, done, say)
 
@@ -135,8 +135,8 @@ def _take_over_weasels(session: Session) -> None:
 def _bring_ledger_up_to_date(session: Session, decisions: list[Decision]) -> None:
     """With nothing to run, deps may have changed in comments or layout, or DVC may have run a step."""
     if any(decision.is_behind for decision in decisions):
-        from frostline.runner.locks import Locks
-        from frostline.runner.refresh import refresh
+        from frostline.runner.running.locks import Locks
+        from frostline.runner.running.refresh import refresh
 
         noted = refresh(session, decisions, Locks(session.places.tmp, say))
         for reason in dict.fromkeys(reason for decision in noted for reason in decision.reasons):
@@ -147,10 +147,10 @@ def _mend_dvc_yaml(session: Session) -> None:
     """With nothing to run, dvc.yaml may still be behind: after a kill, or an edit that reruns nothing."""
     if session.under_dvc or not session.places.dvc.is_dir():
         return
-    from frostline.runner import dvcfile
+    from frostline.runner.keeping import dvcfile
 
     if not dvcfile.is_current(session.places, session.known_steps, session.ledger):
-        from frostline.runner.locks import Locks
+        from frostline.runner.running.locks import Locks
 
         with Locks(session.places.tmp, say).ledger():
             session.ledger.reload()
@@ -168,14 +168,14 @@ def _report_is_due(session: Session) -> bool:
 
 def _carry_out(session: Session, selection: Selection, decisions: list[Decision], values: argparse.Namespace) -> None:
     """Run what must run. The parts that only this needs are loaded here."""
-    from frostline.runner.budget import Budget, refuse_what_never_fits, this_machine
     from frostline.runner.cli.progress import failure_of, reporter_for
-    from frostline.runner.executors.gpus import watch_gpus
-    from frostline.runner.executors.local import LocalExecutor
-    from frostline.runner.run import Options, Runner, missing_dep
-    from frostline.runner.schedule import Schedule, asks_for_parallel
-    from frostline.runner.setup import prepare
-    from frostline.runner.signals import ends_like_ctrl_c
+    from frostline.runner.keeping.setup import prepare
+    from frostline.runner.running.budget import Budget, refuse_what_never_fits, this_machine
+    from frostline.runner.running.executors.gpus import watch_gpus
+    from frostline.runner.running.executors.local import LocalExecutor
+    from frostline.runner.running.run import Options, Runner, missing_dep
+    from frostline.runner.running.schedule import Schedule, asks_for_parallel
+    from frostline.runner.running.signals import ends_like_ctrl_c
 
     if values.executor != "local":
         raise UsageError("The executor 'ray' is not there yet.", fix="Leave --executor out.")
@@ -217,6 +217,6 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     if (error := failure_of(tally)) is not None:
         raise error
     if selection.workflows and not values.no_report:
-        from frostline.runner.reporting import make_report_if_news
+        from frostline.runner.running.reporting import make_report_if_news
 
         make_report_if_news(session)

@@ -12,7 +12,7 @@ from pathlib import Path
 from frostline.console import out, say, set_quiet
 from frostline.errors import UsageError
 from frostline.files import write_text_atomic
-from frostline.runner.schema import schema_text
+from frostline.runner.project.schema import schema_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

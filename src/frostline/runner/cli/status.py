@@ -8,7 +8,7 @@ from frostline.console import out
 from frostline.runner.cli.around import print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions
-from frostline.runner.plan import Action
+from frostline.runner.planning.plan import Action
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from frostline.console import out
-from frostline.runner.plan import Action, Decision
+from frostline.runner.planning.plan import Action, Decision
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

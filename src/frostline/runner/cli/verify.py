@@ -14,11 +14,11 @@ from frostline.console import live, out, paint, say
 from frostline.errors import FrostlineError, UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
-from frostline.runner.executors.local import LocalExecutor, end_leftovers
-from frostline.runner.ledger import Record
+from frostline.runner.keeping.ledger import Record
+from frostline.runner.proof.verify import Verdict, check, verify
+from frostline.runner.running.executors.local import LocalExecutor, end_leftovers
+from frostline.runner.running.signals import ends_like_ctrl_c
 from frostline.runner.session import Session
-from frostline.runner.signals import ends_like_ctrl_c
-from frostline.runner.verify import Verdict, check, verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from frostline.console import out, paint_out
-from frostline.runner.causes import Cause, Kind, is_shortened, lines_of
 from frostline.runner.cli.around import following_lines, plan_around
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decision_json, duration, local_time
-from frostline.runner.plan import Action, Decision, following
-from frostline.runner.records import newest_records
+from frostline.runner.planning.causes import Cause, Kind, is_shortened, lines_of
+from frostline.runner.planning.plan import Action, Decision, following
+from frostline.runner.planning.word_diff import marked_lines
+from frostline.runner.running.records import newest_records
 from frostline.runner.session import Session
-from frostline.runner.word_diff import marked_lines
 
 WORDS = {Action.RUN: "would run", Action.RESTORE: "would be restored from the store", Action.SKIP: "is up to date"}
 MAX_NAMES = 8  # of a folder's files that changed

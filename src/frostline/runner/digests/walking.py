@@ -1,0 +1,130 @@
+"""The files of a folder that count, with what `stat` says of each: one pass, a few microseconds a file.
+
+Follows links to files, leaves links to folders out (as DVC does), obeys `.dvcignore`. What is neither file nor folder
+is an error, never waited for. Reads no contents.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from frostline.errors import StoreError
+from frostline.runner.digests.ignores import ignores_above
+
+Mark = tuple[int, int, int]  # size, mtime_ns, inode
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_INODE_BITS = (1 << 63) - 1  # some file systems use the 64th bit, for which a signed column has no room
+
+
+@dataclass(slots=True)
+class Tree:
+    """The files of a folder, in an order that depends on their names alone: columns, as there may be a million."""
+
+    names: list[str] = field(default_factory=list)  # posix, relative to the folder
+    marks: array[int] = field(default_factory=lambda: array("q"))  # three a file: size, mtime_ns, inode
+
+    def mark(self, index: int) -> Mark:
+        """Size, time and inode of one file."""
+        size, mtime_ns, inode = self.marks[3 * index : 3 * index + 3]
+        return size, mtime_ns, inode
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(self.marks[0::3])
+
+
+def walk(root: Path, relative: str) -> Tree:
+    """The files that count in the folder `relative` to the root. Raises StoreError for what can't be hashed."""
+    tree = Tree()
+    pending = [("", ignores_above(root, relative))]
+    base = str(root / relative)
+    while pending:
+        prefix, above = pending.pop()
+        here = prefix.rstrip("/") if relative == "." else f"{relative}/{prefix}".rstrip("/")
+        ignores = above.entering(root, here) if here else above
+        hides = ignores.matcher(here)
+        folders = []
+        for entry in _entries(os.path.join(base, prefix) if prefix else base):  # noqa: PTH118  (called for each folder)
+            try:
+                is_folder = entry.is_dir()
+                if hides(entry.name, is_folder):
+                    continue
+                if is_folder:
+                    if not entry.is_symlink():
+                        folders.append((f"{prefix}{entry.name}/", ignores))
+                    continue
+                status = entry.stat()
+            except FileNotFoundError:
+                if entry.is_symlink():
+                    raise _leads_nowhere(entry.path) from None
+                continue  # it was there a moment ago: a temporary file of somebody's
+            except OSError as error:
+                raise unreadable(entry.path, error) from error
+            if not stat.S_ISREG(status.st_mode):
+                raise irregular(entry.path, status.st_mode)
+            tree.names.append(prefix + entry.name)
+            tree.marks.extend((status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS))
+        pending += reversed(folders)
+    return tree
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=_name)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def look(path: str) -> os.stat_result | None:
+    """What `stat` says of a path, links followed; None when nothing is there.
+
+    Raises StoreError for a link that leads nowhere, for a path that may not be looked at, and for what is neither
+    file nor folder.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116  (a Path costs more than the call)
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(path):  # noqa: PTH114
+            raise _leads_nowhere(path) from None
+        return None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise irregular(path, status.st_mode)
+    return status
+
+
+def mark_of(status: os.stat_result) -> Mark:
+    """What tells a changed file from an unchanged one."""
+    return status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS
+
+
+def _leads_nowhere(path: str) -> StoreError:
+    return StoreError(f"'{path}' is a link that leads nowhere.", fix="Remove it, or make its target.")
+
+
+def irregular(path: str, mode: int) -> StoreError:
+    """The error for a pipe, a socket or a device."""
+    kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+    return StoreError(
+        f"'{path}' is {kind}, no regular file, so it can't be hashed.",
+        fix="Keep it outside the project's deps and outputs, or name it in .dvcignore.",
+    )
+
+
+def unreadable(path: str, error: OSError) -> StoreError:
+    """The error for what the system doesn't let us read."""
+    return StoreError(
+        f"'{path}' can't be read: {error.strerror or error}.",
+        fix="Make it readable (chmod u+r, of a folder u+rx), or name it in .dvcignore.",
+    )

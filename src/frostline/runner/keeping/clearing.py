@@ -1,0 +1,155 @@
+"""Make way for outputs without losing what is the user's: only what a step of ours made is ever removed.
+
+Ours is what is as on record, what the store holds, and what a step left that was begun and never recorded: a note in
+local state is written before its command starts. All else is moved aside, and said. Decides nothing about steps.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from frostline.digest import md5_bytes
+from frostline.errors import StepFailed, StoreError
+from frostline.files import remove_tree
+from frostline.runner.digests.hashing import Hasher, replace_quickly
+from frostline.runner.keeping.ledger import Ledger
+from frostline.runner.keeping.places import Places
+from frostline.runner.keeping.setup import prepare_dvc
+from frostline.runner.keeping.store import Store
+
+
+class Clearing:
+    """Clears the paths of one project; who calls holds the paths' locks.
+
+    Args:
+        say: where lines for people go.
+    """
+
+    def __init__(
+        self, places: Places, ledger: Ledger, hasher: Hasher, store: Store, say: Callable[[str], None]
+    ) -> None:
+        self.places = places
+        self.ledger = ledger
+        self.hasher = hasher
+        self.store = store
+        self.say = say
+
+    def clear(self, path: PurePosixPath) -> None:
+        """Leave nothing at `path`: what is ours is removed, all else moved aside. Raises StepFailed."""
+        self.spare(path)
+        remove_tree(self.places.root / path)
+        self.hasher.forget(str(path))
+
+    def spare(self, path: PurePosixPath) -> None:
+        """Move what lies at `path` aside, unless it is ours: that may be overwritten. Raises StepFailed."""
+        if os.path.lexists(self.places.root / path) and not self._is_ours(path):
+            self._move_aside(path)
+
+    def is_leftover(self, path: PurePosixPath) -> bool:
+        """Whether what lies at `path` is as a step left it that was begun and never recorded.
+
+        A step that we saw fail has left a known state; of one that was killed with its runner, anything goes.
+        """
+        note = self._read_note(path)
+        return "left" in note and (note["left"] is None or note["left"] == _state_of(self.places.root / path))
+
+    def begin(self, paths: Iterable[PurePosixPath]) -> None:
+        """Note that a step is about to write `paths`: what lies there from now on is ours."""
+        self._write_notes(paths)
+
+    def leave(self, paths: Iterable[PurePosixPath]) -> None:
+        """Note how a try that failed has left `paths`, so that what a user puts there later is told apart."""
+        self._write_notes([path for path in paths if self._note(path).exists()], seen=True)
+
+    def end(self, paths: Iterable[PurePosixPath]) -> None:
+        """Note that `paths` have served: a step that ended well needs its checkpoint no more."""
+        self._write_notes([path for path in paths if self._note(path).exists()], is_over=True)
+
+    def drop_ended(self, paths: Iterable[PurePosixPath]) -> None:
+        """Remove those of `paths` that have served; here, where a kill came between that and their removal."""
+        for path in paths:
+            if self._read_note(path).get("is_over"):
+                self.clear(path)
+                self.release([path])
+
+    def release(self, paths: Iterable[PurePosixPath]) -> None:
+        """Forget that `paths` were being written: from now on the record knows them."""
+        for path in paths:
+            self._note(path).unlink(missing_ok=True)
+
+    def _note(self, path: PurePosixPath) -> Path:
+        return self.places.begun / f"{md5_bytes(str(path).encode())}.json"
+
+    def _read_note(self, path: PurePosixPath) -> dict[str, Any]:
+        try:
+            note = json.loads(self._note(path).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def _write_notes(self, paths: Iterable[PurePosixPath], *, seen: bool = False, is_over: bool = False) -> None:
+        for path in paths:
+            left = _state_of(self.places.root / path) if seen else None
+            note = {"path": str(path), "left": left, "is_over": is_over}
+            replace_quickly(self._note(path), json.dumps(note).encode())
+
+    def _is_ours(self, path: PurePosixPath) -> bool:
+        return self.is_leftover(path) or _holds_no_file(self.places.root / path) or self._is_known(path)
+
+    def _is_known(self, path: PurePosixPath) -> bool:
+        """Whether the content is on record for this path, or in the store."""
+        try:
+            digest = self.hasher.digest(str(path))
+            return digest is not None and (self.ledger.has_seen(path, digest.md5) or self.store.has(digest.md5))
+        except StoreError:  # what can't be hashed is on no record
+            return False
+
+    def _move_aside(self, path: PurePosixPath) -> None:
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+        inner = [part for part in path.parts if part not in (path.anchor, "..")]  # weasel's outputs may lie outside
+        target = self.places.asides.joinpath(f"{stamp}-{uuid.uuid4().hex[:6]}", *inner)
+        try:
+            prepare_dvc(self.places.root)
+            target.parent.mkdir(parents=True)
+            shutil.move(str(self.places.root / path), str(target))
+        except OSError as error:
+            raise StepFailed(
+                f"'{path}' is in the way and was made by no step here: it can't be moved: {error.strerror or error}.",
+                fix="Move it away yourself, then run again.",
+            ) from error
+        self.hasher.forget(str(path))
+        self.say(
+            f"moved '{path}', which no step here made, to {target.relative_to(self.places.root)}"
+            " (nothing removes it there; to have it back, move it to another path)"
+        )
+
+
+def _holds_no_file(path: Path) -> bool:
+    """Whether it is a folder with nothing but folders in it."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return not any(
+        files or any((Path(folder) / name).is_symlink() for name in folders) for folder, folders, files in os.walk(path)
+    )
+
+
+def _state_of(path: Path) -> str:
+    """A digest of names, sizes, times and inodes: it changes when anything is edited, added or replaced."""
+    found = [path]
+    if path.is_dir() and not path.is_symlink():
+        found += [Path(folder) / name for folder, folders, files in os.walk(path) for name in (*folders, *files)]
+    lines = []
+    for entry in sorted(found):
+        try:
+            status = entry.lstat()
+        except FileNotFoundError:
+            continue
+        lines.append(f"{entry.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}")
+    return md5_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
