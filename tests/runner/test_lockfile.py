@@ -123,3 +123,23 @@ def test_entries_keep_any_name_and_their_order() -> None:
 
     assert head == {"n": 1}
     assert [(name, again.get(name)) for name in again] == [(name, {"value": name}) for name in entries]
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ("{cmd: 3, outs: 4}", "no command under 'cmd'"),
+        ("{cmd: x, outs: [3]}", "no list of paths and digests under 'outs'"),
+        ("{cmd: x, deps: [{path: [1]}]}", "no list of paths and digests under 'deps'"),
+        ("{cmd: x, outs: [{path: a, md5: [1]}]}", "no list of paths and digests under 'outs'"),
+        ("3", "is no mapping"),
+    ],
+)
+def test_an_entry_that_is_none_is_named_with_its_line_and_a_way_on(file: Path, entry: str, what: str) -> None:
+    file.write_text(f"schema: '2.0'\nstages:\n  one: {{cmd: x}}\n  m-0: {entry}\n")
+
+    with pytest.raises(StoreError) as caught:
+        opened(file)
+
+    assert "'m-0'" in caught.value.message and what in caught.value.message
+    assert caught.value.where == f"{file}:4" and "remove it" in (caught.value.fix or "")

@@ -190,3 +190,56 @@ def test_the_walk_for_ledgers_leaves_environments_out(tmp_path: Path) -> None:
     assert sorted(str(path.relative_to(tmp_path)) for path in ledger_files(tmp_path)) == [
         "a/b.dvc", "dvc.lock", "ledger/x/dvc.lock",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "{stages: {m-0: 3}}", "schema: '2.0'\nstages: {a: {cmd: 3, outs: 4}}\n", "stages: 3", "a: 1"],
+    ids=repr,
+)
+def test_a_ledger_that_is_empty_or_none_loses_nothing(aged: Playground, text: str) -> None:
+    before = stored(aged), results(aged)
+    aged.write({"dvc.lock": text})
+
+    with pytest.raises(StoreError, match="would be lost") as caught:
+        aged.project("gc", "--yes", "--commits")
+
+    assert (stored(aged), results(aged)) == before
+    assert caught.value.where is not None and "dvc.lock" in caught.value.where and caught.value.fix
+
+
+@pytest.mark.parametrize("gone", [["dvc.lock"], ["dvc.lock", "dvc.yaml"]], ids=" ".join)
+@pytest.mark.parametrize("has_git", [True, False])
+def test_a_ledger_that_is_gone_loses_nothing(aged: Playground, gone: list[str], has_git: bool) -> None:
+    before = stored(aged)
+    for name in gone:
+        (aged.root / name).unlink()
+    if not has_git:
+        shutil.rmtree(aged.root / ".git")
+
+    with pytest.raises(StoreError, match=r"dvc\.lock is gone"):
+        aged.project("gc", "--yes")
+
+    assert stored(aged) == before
+
+
+def test_a_store_that_nothing_refers_to_is_not_emptied(aged: Playground) -> None:
+    before = stored(aged)
+    aged.write({"dvc.lock": "schema: '2.0'\nstages: {}\n"})
+
+    with pytest.raises(StoreError, match="No ledger refers to anything"):
+        aged.project("gc", "--yes")
+
+    assert stored(aged) == before
+
+
+def test_what_a_ledger_of_dvc_1_refers_to_is_kept(aged: Playground) -> None:
+    foreign = aged.root / ".dvc/cache/files/md5/ab/cdef0123456789abcdef0123456789"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("x")
+    lock = "old:\n  cmd: make\n  outs:\n  - path: x\n    md5: abcdef0123456789abcdef0123456789\n"
+    aged.write({"elsewhere/dvc.lock": lock})
+
+    aged.project("gc", "--yes")
+
+    assert foreign.exists()

@@ -15,9 +15,10 @@ from frostline.errors import UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.lockfile import tells_of_entries
 from frostline.runner.keeping.store import Store
 from frostline.runner.running.locks import Locks
-from frostline.runner.sharing.sweep import Rubbish, in_use, remove, rubbish, size_text
+from frostline.runner.sharing.sweep import Rubbish, in_use, refuse_to_empty, remove, rubbish, size_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,10 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         )
     root, store = session.root, session.restorer.store
     roots = [root, *_sharers(root, store, values.projects)]
-    found = rubbish(store, in_use(roots, store, _revisions(root, values)))
+    known = [session.places.dvc_lock] if tells_of_entries(session.places.lock_mirror) else []
+    used = in_use(roots, store, _revisions(root, values), known=known)
+    found = rubbish(store, used)
+    refuse_to_empty(store, used, found)
     if not found:
         out("nothing to remove: every content in the store is in use")
         return
@@ -52,7 +56,9 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         return
     locks = Locks(session.places.tmp, say)
     with locks.paths("project gc", read=(), write=[root]), locks.ledger():
-        found = _both(found, rubbish(store, in_use(roots, store, _revisions(root, values))))
+        used = in_use(roots, store, _revisions(root, values), known=known)
+        refuse_to_empty(store, used, found)
+        found = _both(found, rubbish(store, used))
         remove(store, found, session.places.local / "results")
     out(f"{size_text(found.n_bytes)} freed")
 

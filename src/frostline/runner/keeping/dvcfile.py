@@ -170,8 +170,19 @@ def foreign_stages(path: Path) -> list[str]:
     return [name for name, stage in stages.items() if not _is_ours(stage)] if isinstance(stages, dict) else []
 
 
+def has_our_stages(path: Path) -> bool:
+    """Whether a dvc.yaml tells of runs of ours; one that can't be read might."""
+    try:
+        text = _read(path)
+        stages = _parse(text, path).get("stages")
+    except StoreError:
+        return "frostline:" in text
+    return isinstance(stages, dict) and any(map(_is_ours, stages.values()))
+
+
 def _is_ours(stage: Any) -> bool:
-    return isinstance(stage, dict) and isinstance((stage.get("meta") or {}).get("frostline"), dict)
+    meta = stage.get("meta") if isinstance(stage, dict) else None
+    return isinstance(meta, dict) and isinstance(meta.get("frostline"), dict)
 
 
 def _drop_lost_entries(ledger: Ledger, wanted: dict[str, Stage], foreign: set[str], old: dict[str, Any]) -> None:

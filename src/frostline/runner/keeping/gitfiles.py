@@ -46,6 +46,12 @@ def changed_files(root: Path) -> list[PurePosixPath]:
     return [PurePosixPath(name) for name in listed if name]
 
 
+def lost_files(root: Path) -> list[PurePosixPath]:
+    """The files below `root` that git tracks and that are not on disk."""
+    listed = _git(root, "ls-files", "-d", "-z").split("\0") if in_repository(root) else []
+    return [PurePosixPath(name) for name in listed if name]
+
+
 def resolve(root: Path, revision: str) -> str | None:
     """The commit that a revision names; None when it names none."""
     return _git(root, "rev-parse", "--verify", "-q", f"{revision}^{{commit}}").strip() or None

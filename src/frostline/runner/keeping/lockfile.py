@@ -21,7 +21,7 @@ from frostline.runner.keeping.entries import Entries, from_bytes
 from frostline.runner.project.yaml_places import YamlError, load_draining
 
 LOCK_SCHEMA = "2.0"
-MIRROR_VERSION = 1
+MIRROR_VERSION = 2
 Body = dict[str, Any]
 _STAGE = re.compile(r"^  (?=\S)", re.MULTILINE)
 
@@ -66,7 +66,7 @@ class LockFile:
             self.rest, self.bodies = {}, Entries()
         elif not self._read_mirror(mark):
             self.bodies = Entries()
-            self.rest = _read(self.path, self._hold)
+            self.rest = read_lock(_text_of(self.path), self.path, self._hold)
             self.is_mirrored = False
         self.mark = mark
         self.save_mirror()
@@ -112,8 +112,6 @@ class LockFile:
             self.is_mirrored = True
 
     def _hold(self, stage: str, body: Body) -> None:
-        if not isinstance(body, dict):
-            raise _no_ledger(self.path)
         self.bodies.put(str(stage), [sha256_json(body), body])
 
     def _read_mirror(self, mark: Mark) -> bool:
@@ -173,12 +171,38 @@ def _sliced(path: Path, mark: Mark | None) -> dict[str, str] | None:
     return found
 
 
-def _read(path: Path, sink: Callable[[str, Body], None]) -> dict[str, Any]:
-    """What stands beside the stages; those go to `sink` one by one."""
+def tells_of_entries(mirror: Path) -> bool:
+    """Whether a copy of a dvc.lock has entries, whatever has become of the file itself."""
     try:
-        content = load_draining(path.read_text(encoding="utf-8"), "stages", sink)
+        return len(from_bytes(mirror.read_bytes())[1]) > 0
+    except (OSError, ValueError):
+        return False
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return {}
+        return ""
+
+
+def read_lock(text: str, path: Path, sink: Callable[[str, Body], None]) -> dict[str, Any]:
+    """What stands beside the stages; those go to `sink` one by one. Raises StoreError where it is no ledger.
+
+    Everyone who looks at a ledger reads it here, so that what one can't read no other takes for empty.
+
+    Args:
+        path: where the text comes from, for messages.
+    """
+
+    def checked(stage: Any, body: Any) -> None:
+        fault = fault_of(body)
+        if fault is not None:
+            raise _no_ledger(path, f": the entry of '{stage}' {fault}", line=_line_of(text, stage))
+        sink(str(stage), body)
+
+    try:
+        content = load_draining(text, "stages", checked)
     except YamlError as error:
         raise StoreError(
             f"{path.name} can't be read: {error.message}",
@@ -192,5 +216,40 @@ def _read(path: Path, sink: Callable[[str, Body], None]) -> dict[str, Any]:
     return content
 
 
-def _no_ledger(path: Path) -> StoreError:
-    return StoreError(f"{path.name} is not a ledger of DVC 2 or 3.", where=str(path), fix="Remove it, or restore it.")
+def fault_of(body: Any) -> str | None:
+    """What keeps a value from being a stage's entry; None: it is one."""
+    if not isinstance(body, dict):
+        return "is no mapping"
+    command = body.get("cmd")
+    if not isinstance(command, str) and not (
+        isinstance(command, list) and all(isinstance(line, str) for line in command)
+    ):
+        return "has no command under 'cmd'"
+    for key in ("deps", "outs"):
+        entries = body.get(key)
+        if entries is None and key not in body:
+            continue
+        if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+            return f"has no list of paths and digests under '{key}'"
+    return None
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether a value is one dep or output. (Some writers of YAML leave digits of a digest without quotes.)"""
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        return False
+    return "md5" not in entry or isinstance(entry["md5"], str | int | float)
+
+
+def _line_of(text: str, stage: Any) -> int:
+    """The line where a stage's entry begins; the first line where that can't be told."""
+    found = re.search(rf"^ +['\"]?{re.escape(str(stage))}['\"]? *:", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _no_ledger(path: Path, why: str = "", *, line: int | None = None) -> StoreError:
+    return StoreError(
+        f"{path.name} is not a ledger of DVC 2 or 3{why}.",
+        where=str(path) if line is None else f"{path}:{line}",
+        fix="Bring it back from git, or remove it: the next run makes it anew from the store.",
+    )

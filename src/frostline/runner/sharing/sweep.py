@@ -16,6 +16,8 @@ from typing import Any
 
 from frostline.errors import StoreError
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.dvcfile import has_our_stages
+from frostline.runner.keeping.lockfile import fault_of, read_lock
 from frostline.runner.keeping.store import Store, result_name
 from frostline.runner.project.yaml_places import YamlError, load_plain
 
@@ -23,6 +25,11 @@ NO_LEDGER_HERE = frozenset({".git", ".hg", ".dvc", ".venv", "node_modules", "__p
 LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.tmp")
 LEFTOVER_AGE_S = 3600.0
 OBJECT_NAME = re.compile(r"[0-9a-f]{30}(\.dir)?")
+LOCK = "dvc.lock"
+BRING_BACK = "Bring it back from git, or mend it (a merge may have left its marks)."
+IF_MEANT = (
+    "Bring it back from git, or run something. If it is meant to be gone: git rm it, and remove the dvc.yaml beside it."
+)
 MD5 = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?\b")
 
 
@@ -48,30 +55,45 @@ class Rubbish:
         return bool(self.objects or self.results or self.leftovers)
 
 
-def in_use(roots: Iterable[Path], store: Store, revisions: Iterable[str] = ()) -> InUse:
+def in_use(
+    roots: Iterable[Path], store: Store, revisions: Iterable[str] = (), *, known: Iterable[Path] = ()
+) -> InUse:
     """What the ledgers of some project folders refer to, and those of git revisions of the first one.
 
     Of a ledger in git that can't be read, whatever looks like a digest counts.
 
+    Args:
+        known: ledgers that local state has a copy of.
     Raises:
-        StoreError: a ledger of a folder can't be read, or git can't list a revision.
+        StoreError: a ledger of a folder is gone, empty or none, or git can't list a revision.
     """
     found = InUse()
     folders = list(roots)
-    for file in (file for root in folders for file in ledger_files(root)):
-        if not _note(file.read_text(encoding="utf-8", errors="replace"), found):
-            raise StoreError(
-                f"{file.name} can't be read, so what it refers to would be lost.",
-                where=str(file),
-                fix="Mend it first: a merge may have left its marks.",
-            )
+    for root in folders:
+        expected = {*expected_ledgers(root), *(path for path in known if path.parent == root)}
+        for file in ledger_files(root):
+            _note(file.read_text(encoding="utf-8", errors="replace"), file, found)
+            expected.discard(file)
+        for file in sorted(expected):
+            raise StoreError(f"{file.name} is gone: what it referred to would be lost.", where=str(file), fix=IF_MEANT)
     for text in gitfiles.contents(folders[0], revisions, is_ledger):
-        if not _note(text, found):
+        try:
+            _note(text, None, found)
+        except StoreError:
             found.objects |= set(MD5.findall(text))
     for md5 in [md5 for md5 in found.objects if md5.endswith(".dir")]:
         if store.object_path(md5).is_file():
             found.objects |= set(store.listing(md5).values())
     return found
+
+
+def expected_ledgers(root: Path) -> Iterator[Path]:
+    """The dvc.lock files that must be there: git has them, or the dvc.yaml beside them tells of runs."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in NO_LEDGER_HERE]
+        if "dvc.yaml" in files and has_our_stages(Path(folder) / "dvc.yaml"):
+            yield Path(folder) / LOCK
+    yield from (root / path for path in gitfiles.lost_files(root) if is_ledger(path.name))
 
 
 def ledger_files(root: Path) -> Iterator[Path]:
@@ -85,30 +107,62 @@ def ledger_files(root: Path) -> Iterator[Path]:
 
 def is_ledger(name: str) -> bool:
     """Whether a file of this name says what DVC or we keep."""
-    return name == "dvc.lock" or (name.endswith(".dvc") and name != ".dvc")
+    return name == LOCK or (name.endswith(".dvc") and name != ".dvc")
 
 
-def _note(text: str, found: InUse) -> bool:
-    """Add what one ledger refers to; False when it can't be read."""
+def _note(text: str, file: Path | None, found: InUse) -> None:
+    """Add what one ledger refers to. Raises StoreError where it is none; `file` None: it is git's."""
+    bodies: list[dict[str, Any]] = []
     try:
-        for body in _bodies(load_plain(text)):
+        if file is not None and file.name != LOCK:
+            bodies = _of_dvc_file(text, file)
+        else:
+            rest = read_lock(text, file or Path(LOCK), lambda _, body: bodies.append(body))
+            if "schema" not in rest and not bodies:
+                bodies = _of_version_1(rest, file)
+        for body in bodies:
             for entry in body.get("outs") or ():
                 found.objects |= set(_digests(entry))
             if "cmd" in body and body.get("outs"):
                 found.results.add(result_name(body))
-    except (YamlError, AttributeError, TypeError, KeyError):
-        return False
-    return True
+    except StoreError as error:
+        raise StoreError(f"{error.message} What it refers to would be lost.", where=error.where, fix=BRING_BACK) from error
+    if any(not isinstance(md5, str) for md5 in _bare_digests(bodies)):
+        found.objects |= set(MD5.findall(text))  # digits without quotes: YAML took them for a number
 
 
-def _bodies(content: Any) -> list[dict[str, Any]]:
-    """The entries of a dvc.lock of any version, or the one of a `.dvc` file."""
-    if content is None:
-        return []
-    if "outs" in content and isinstance(content["outs"], list):
-        return [content]
-    stages = content.get("stages") if "schema" in content else content
-    return list((stages or {}).values())
+def _of_dvc_file(text: str, file: Path) -> list[dict[str, Any]]:
+    """The outputs of a `.dvc` file, as one body."""
+    try:
+        content = load_plain(text)
+    except YamlError as error:
+        raise StoreError(f"{file.name} can't be read: {error.message}", where=f"{file}:{error.place.line}") from error
+    outs = content.get("outs") if isinstance(content, dict) else None
+    if not isinstance(outs, list) or not all(isinstance(entry, dict) for entry in outs):
+        raise StoreError(f"{file.name} has no list of outputs.", where=str(file))
+    return [content]
+
+
+def _of_version_1(content: dict[str, Any], file: Path | None) -> list[dict[str, Any]]:
+    """The entries of a dvc.lock as DVC 1 wrote it: without a schema. An empty file is no ledger."""
+    if not content or any(fault_of(body) is not None for body in content.values()):
+        raise StoreError(f"{LOCK} is {'empty' if not content else 'no ledger'}.", where=str(file or LOCK))
+    return list(content.values())
+
+
+def _bare_digests(bodies: list[dict[str, Any]]) -> Iterator[Any]:
+    for body in bodies:
+        yield from (entry["md5"] for entry in body.get("outs") or () if "md5" in entry)
+
+
+def refuse_to_empty(store: Store, used: InUse, found: Rubbish) -> None:
+    """Raise StoreError where nothing at all is referred to: a ledger that got lost is likelier than that it is meant."""
+    if (found.objects or found.results) and not used.objects and not used.results:
+        raise StoreError(
+            "No ledger refers to anything: the store would be left empty.",
+            where=str(store.base),
+            fix="Bring dvc.lock back from git, or run something first. If nothing of it is wanted, remove that folder.",
+        )
 
 
 def _digests(entry: dict[str, Any]) -> Iterator[str]:
