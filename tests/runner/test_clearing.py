@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,7 +240,6 @@ def test_an_asset_with_other_bytes_is_kept_when_the_right_one_comes(playground: 
 
 
 def test_what_can_not_be_moved_stays_and_the_step_fails(chain: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
 
     def broken(source: str, target: str) -> None:
         raise OSError(28, "No space left on device")
@@ -269,3 +269,60 @@ def test_a_checkpoint_that_a_kill_left_after_its_step_was_recorded_goes(training
     assert not (training.root / "checkpoint").exists()
     assert kept(training.root) == {}
     assert not any(session.places.begun.iterdir())
+
+
+TIMES = r"""
+profiles: {p: {}}
+commands:
+  - {name: time, script: ["python -c \"open('time.txt', 'w').write('3 s')\""], outputs_no_cache: [time.txt], checkpoint: [half]}
+  - {name: keep, script: [python copy.py copy.py kept.txt], deps: [copy.py], outputs: [kept.txt]}
+"""
+
+
+@pytest.fixture
+def timed(playground: Playground) -> Playground:
+    """A step whose output no store takes, and one whose output it does."""
+    playground.write({"project.yml": TIMES})
+    playground.project("run", "time", "keep")
+    return playground
+
+
+def test_clean_keeps_and_names_what_nobody_has_a_copy_of(timed: Playground) -> None:
+    timed.write({"half": "hours of work"})
+    timed.capture.readouterr()
+
+    dispatch(["clean", "--project", str(timed.root)])
+
+    told = timed.capture.readouterr()
+    assert told.out == "kept.txt\n"
+    assert "nobody has a copy: time.txt, half (project clean --for-good" in told.err
+    assert timed.read("time.txt") == "3 s" and timed.read("half") == "hours of work"
+    assert timed.project("clean", "--for-good").split() == ["time.txt", "half"]
+    assert not (timed.root / "time.txt").exists()
+
+
+def test_clean_puts_into_an_empty_store_what_it_takes_away(timed: Playground) -> None:
+    shutil.rmtree(timed.root / ".dvc/cache")
+
+    assert timed.project("clean", "keep", "--dry") == "kept.txt\n"
+    assert timed.project("clean", "keep") == "kept.txt\n"
+
+    assert timed.project("checkout", "keep") == "1 step checked out\n"
+    assert timed.read("kept.txt") == timed.read("copy.py")
+
+
+def test_what_git_has_is_no_loss(timed: Playground) -> None:
+    commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]
+    for words in (["init", "-q"], ["add", "time.txt"], commit):
+        subprocess.run(["git", *words], cwd=timed.root, check=True)
+
+    assert timed.project("clean", "time") == "time.txt\n"
+
+
+def test_a_clean_with_nothing_to_do_says_so(timed: Playground) -> None:
+    timed.project("clean", "keep")
+    timed.capture.readouterr()
+
+    dispatch(["clean", "keep", "--dry", "--project", str(timed.root)])
+
+    assert timed.capture.readouterr().err == "nothing to remove: no recorded output is there\n"

@@ -185,3 +185,59 @@ def test_no_remote_at_all_is_said_with_a_way_to_have_one(chain: Playground) -> N
         chain.project("pull")
 
     assert "remotes: {default: ADDRESS}" in (caught.value.fix or "")
+
+
+@pytest.fixture
+def pushed(chain: Playground) -> Playground:
+    """A project whose store and remote were emptied behind its back, its outputs in place."""
+    chain.write({"project.yml": CHAIN + "remotes: {default: ../remote}\n"})
+    chain.project("run", "all")
+    chain.project("push")
+    chain.calls()
+    shutil.rmtree(chain.root / ".dvc/cache")
+    shutil.rmtree(chain.root.parent / "remote")
+    return chain
+
+
+@needs_dvc
+def test_a_pull_that_brings_nothing_says_what_lacks(pushed: Playground) -> None:
+    with pytest.raises(StoreError) as caught:
+        pushed.project("pull")
+    assert "lack 3 outputs of 3 steps: first.txt, second.txt, out." in caught.value.message
+    with pytest.raises(StoreError, match="lack 3 outputs"):
+        pushed.project("pull", "--no-checkout")
+
+
+@needs_dvc
+def test_a_push_sends_what_is_in_place_though_the_store_lost_it(pushed: Playground) -> None:
+    pushed.project("push")
+
+    clone = Playground(pushed.root.parent / "clone", pushed.capture)
+    shutil.copytree(pushed.root, clone.root, ignore=shutil.ignore_patterns("cache", "tmp", "*.txt", "out"))
+    clone.write({name: pushed.read(name) for name in ("source.txt", "other.txt")})
+    assert clone.project("pull") == "3 steps checked out\n"
+    assert clone.project("run", "all") == "all 3 steps are up to date: nothing to run\n"
+
+
+@needs_dvc
+def test_a_push_names_what_is_nowhere(pushed: Playground) -> None:
+    pushed.write({"first.txt": "edited"})
+    (pushed.root / "second.txt").unlink()
+
+    with pytest.raises(StoreError) as caught:
+        pushed.project("push")
+
+    assert caught.value.message == "The store and the remote 'default' lack 2 outputs of 2 steps: first.txt, second.txt."
+
+
+def test_a_run_with_nothing_to_do_fills_a_store_that_is_gone(chain: Playground) -> None:
+    chain.project("run", "all")
+    chain.calls()
+    files = sorted(path.relative_to(chain.root) for path in (chain.root / ".dvc/cache").rglob("*") if path.is_file())
+    shutil.rmtree(chain.root / ".dvc/cache")
+
+    assert chain.project("run", "all") == "all 3 steps are up to date: nothing to run\n"
+
+    again = sorted(path.relative_to(chain.root) for path in (chain.root / ".dvc/cache").rglob("*") if path.is_file())
+    assert again == files
+    assert chain.calls() == []

@@ -10,7 +10,7 @@ import argparse
 from frostline.console import out, say
 from frostline.errors import StoreError
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.cli.tables import count
+from frostline.runner.cli.tables import count, some
 from frostline.runner.sharing.checkout import CheckedOut, check_out
 
 
@@ -34,7 +34,6 @@ def tell_missing(result: CheckedOut, place: str, fix: str) -> None:
     if result.later:
         say(f"{count(len(result.later), 'asset')} not here; `project run` fetches what a step needs")
     if result.lost:
-        paths = [str(path) for missing in result.lost.values() for path in missing]
-        shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+        paths = [path for missing in result.lost.values() for path in missing]
         steps = count(len(result.lost), "step")
-        raise StoreError(f"{place} lacks {count(len(paths), 'output')} of {steps}: {shown}.", fix=fix)
+        raise StoreError(f"{place} lacks {count(len(paths), 'output')} of {steps}: {some(paths)}.", fix=fix)

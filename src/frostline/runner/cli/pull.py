@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from frostline.console import out, say
+from frostline.errors import StoreError
 from frostline.runner.cli.checkout import tell_missing
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.cli.push import add_transfer_options, dvc_words, take_remote, targets_of
+from frostline.runner.cli.push import IN_GIT, add_transfer_options, dvc_words, refuse_lacking, take_remote, targets_of
 from frostline.runner.cli.tables import count
 from frostline.runner.keeping.dvcfile import foreign_stages
-from frostline.runner.session import Session
-from frostline.runner.sharing.checkout import CheckedOut, check_out, profiles_on_record
+from frostline.runner.sharing.checkout import CheckedOut, check_out, sessions_on_record
+from frostline.runner.sharing.refill import Refilled, refill
 from frostline.runner.sharing.remotes import choose, run_dvc, transfer
+
+PUSH_FIRST = "Push them where they were made: project push."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,34 +37,31 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     names = take_remote(session, values)
     targets = targets_of(session, names, whole_profile=values.profile is not None)
     remote = choose(session, values.remote)
-    transfer(session, ["fetch", *dvc_words(values), *targets], remote)
-    if values.no_checkout:
-        return
-    total = CheckedOut()
-    for one in [session] if targets else _sessions(session):
+    is_whole = transfer(session, ["fetch", *dvc_words(values), *targets], remote)
+    total, lacking = CheckedOut(), Refilled()
+    for one in [session] if targets else sessions_on_record(session):
         chosen = one.select(names, only=True).order if names else tuple(one.graph.steps)
+        profile = one.project.profile
+        lacking.lacking |= {
+            f"{profile}/{name}": paths for name, paths in refill(one, chosen, say, look_only=True).lacking.items()
+        }
+        if values.no_checkout:
+            continue
         result = check_out(one, chosen, say)
-        total.brought += [f"{one.project.profile}/{name}" for name in result.brought]
-        total.lost |= {f"{one.project.profile}/{name}": paths for name, paths in result.lost.items()}
+        total.brought += [f"{profile}/{name}" for name in result.brought]
+        total.lost |= {f"{profile}/{name}": paths for name, paths in result.lost.items()}
         total.later += result.later
-    if not targets and _has_foreign_data(session.root):
-        run_dvc(session, ["checkout", "--quiet", "--allow-missing"])
-    out(f"{count(len(total.brought), 'step')} checked out")
-    tell_missing(
-        total,
-        f"The remote '{remote}'",
-        "Push them where they were made (project push), or make them anew: project run.",
-    )
-
-
-def _sessions(session: Session) -> Iterator[Session]:
-    """One session for each profile with a ledger."""
-    for profile in profiles_on_record(session.root, session.spec.profiles, session.spec.default_profile):
-        yield (
-            session
-            if profile == session.project.profile
-            else Session(session.root, profile=profile, environ=session.environ)
+    if not values.no_checkout:
+        if not targets and _has_foreign_data(session.root):
+            run_dvc(session, ["checkout", "--quiet", "--allow-missing"])
+        out(f"{count(len(total.brought), 'step')} checked out")
+        place = f"The remote '{remote}'"
+        tell_missing(
+            total, place, "Push them where they were made (project push), or make them anew: project run."
         )
+    refuse_lacking(lacking, f"The remote '{remote}' and the store lack", PUSH_FIRST)
+    if not is_whole and (values.branches or values.tags or values.commits):
+        raise StoreError(IN_GIT, where=f"remote '{remote}'", fix=PUSH_FIRST)
 
 
 def _has_foreign_data(root: Path) -> bool:

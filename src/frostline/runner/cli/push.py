@@ -8,12 +8,16 @@ from __future__ import annotations
 import argparse
 
 from frostline.console import say
-from frostline.errors import UsageError
+from frostline.errors import StoreError, UsageError
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.cli.tables import count
+from frostline.runner.cli.tables import count, some
 from frostline.runner.keeping.places import plain_name
 from frostline.runner.session import Session
+from frostline.runner.sharing.checkout import sessions_on_record
+from frostline.runner.sharing.refill import Refilled, refill
 from frostline.runner.sharing.remotes import choose, is_remote, transfer
+
+IN_GIT = "Some contents that ledgers refer to are neither here nor on the remote."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +48,25 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     n_kept = sum(bool(session.graph.steps[name].outputs) for name in unmanaged)
     if n_kept:
         say(f"outputs of {count(n_kept, 'step')} stay here: made in place, or always anew, or tracked by git")
-    transfer(session, ["push", *dvc_words(values), *targets], remote)
+    lacking = Refilled()
+    for one in [session] if targets else sessions_on_record(session):
+        chosen = one.select(names, only=True).order if names else tuple(one.graph.steps)
+        refilled = refill(one, chosen, say)
+        lacking.n_back += refilled.n_back
+        lacking.lacking |= {f"{one.project.profile}/{name}": paths for name, paths in refilled.lacking.items()}
+    if lacking.n_back:
+        say(f"put {count(lacking.n_back, 'output')} back into the store, which lacked what was in place")
+    if transfer(session, ["push", *dvc_words(values), *targets], remote):
+        return  # what lacks here, the remote has
+    refuse_lacking(lacking, f"The store and the remote '{remote}' lack", "Make them anew: project run.")
+    raise StoreError(IN_GIT, where=f"remote '{remote}'", fix="DVC names their digests above.")
+
+
+def refuse_lacking(lacking: Refilled, lack: str, fix: str) -> None:
+    """Raise StoreError where outputs that are on record are not where they should be."""
+    if lacking.lacking:
+        steps = count(len(lacking.lacking), "step")
+        raise StoreError(f"{lack} {count(len(lacking.paths), 'output')} of {steps}: {some(lacking.paths)}.", fix=fix)
 
 
 def dvc_words(values: argparse.Namespace) -> list[str]:

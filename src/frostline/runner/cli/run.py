@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 
 from frostline.console import out, say
-from frostline.errors import UsageError
+from frostline.errors import StoreError, UsageError
 from frostline.runner.cli.around import print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
-from frostline.runner.cli.tables import decisions_json, print_decisions, up_to_date
+from frostline.runner.cli.tables import count, decisions_json, print_decisions, up_to_date
 from frostline.runner.planning.graph import Selection, refuse_overlaps
 from frostline.runner.planning.plan import Action, Decision
 from frostline.runner.session import Session
@@ -60,6 +60,8 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         _drop_ended_checkpoints(session)
         _take_over_weasels(session)
     decisions = session.plan(selection, force=values.force)
+    if not values.dry:
+        _refill_store(session)
     if values.dry:
         none = _why_none(session, values.names)
         if values.json:
@@ -121,6 +123,24 @@ def _drop_ended_checkpoints(session: Session) -> None:
             outputs = [session.root / path for path in step.all_outputs]
             with suppress(PathsBusy), locks.paths(f"project run {step.name}", read=(), write=outputs, patient=False):
                 clearing.drop_ended(step.checkpoint)
+
+
+def _refill_store(session: Session) -> None:
+    """Fill a store that somebody has removed from what is in place. Where it is there, that is one look."""
+    cache = session.places.dvc / "cache" / "files"
+    if cache.is_dir() or session.under_dvc or len(session.ledger.lock.bodies) == 0 or not session.places.dvc.is_dir():
+        return
+    if (session.restorer.store.base / "files").is_dir():  # it lies elsewhere
+        return
+    from frostline.runner.sharing.refill import refill
+
+    try:
+        n_back = refill(session, session.graph.steps, say).n_back
+    except (OSError, StoreError) as error:
+        say(f"warning: the store is gone, and can't be filled again: {error}")
+        return
+    if n_back:
+        say(f"the store was gone: put {count(n_back, 'output')} back into it")
 
 
 def _take_over_weasels(session: Session) -> None:

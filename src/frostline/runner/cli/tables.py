@@ -71,6 +71,11 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
+def some(things: Sequence[object]) -> str:
+    """The first five by name, and how many more there are."""
+    return ", ".join(map(str, things[:5])) + (f" and {len(things) - 5} more" if len(things) > 5 else "")
+
+
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
     """Columns of text, as wide as they must be."""
     lines = [list(headings), *[list(row) for row in rows]]

@@ -106,6 +106,14 @@ def tracked(root: Path, paths: Iterable[PurePosixPath]) -> frozenset[PurePosixPa
     return frozenset(path for path in wanted for file in listed if path == file or path in file.parents)
 
 
+def is_committed(root: Path, path: PurePosixPath) -> bool:
+    """Whether the commit that is checked out has a path just as it lies here, nothing in it left out."""
+    if not in_repository(root):
+        return False
+    shown = _run(root, "status", "--porcelain", "-z", "--ignored", "--untracked-files=all", "--", str(path))
+    return bool(tracked(root, [path])) and shown is not None and shown.returncode == 0 and not shown.stdout
+
+
 def unignored(root: Path, paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
     """Those of `paths` that git would show as new files."""
     wanted = [str(path) for path in paths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -78,3 +78,13 @@ def profiles_on_record(root: Path, names: Iterable[str], default: str) -> list[s
         for name in dict.fromkeys([default, *names])
         if (root / "dvc.lock" if name == default else root / "ledger" / name / "dvc.lock").is_file()
     ]
+
+
+def sessions_on_record(session: Session) -> Iterator[Session]:
+    """One session for each profile with a ledger."""
+    for profile in profiles_on_record(session.root, session.spec.profiles, session.spec.default_profile):
+        yield (
+            session
+            if profile == session.project.profile
+            else Session(session.root, profile=profile, environ=session.environ)
+        )

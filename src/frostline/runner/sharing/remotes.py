@@ -18,6 +18,7 @@ from frostline.errors import StoreError, UsageError, did_you_mean
 from frostline.runner.keeping.store import dvc_settings
 from frostline.runner.project.references import with_env
 from frostline.runner.session import Session
+from frostline.runner.sharing import dvc_missing
 
 ADVICE = "Name one in project.yml (`remotes: {default: ADDRESS}`), or: dvc remote add -d NAME ADDRESS"
 DEFAULT = "default"
@@ -94,9 +95,11 @@ def _place(base: Path, address: str | None) -> str | None:
     return address if address is None or "://" in address else os.path.normpath(base / address)
 
 
-def run_dvc(session: Session, words: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
+def run_dvc(
+    session: Session, words: Sequence[str], *, capture: bool = False, program: Sequence[str] = ("-m", "dvc")
+) -> subprocess.CompletedProcess[str]:
     """Call `dvc` in the project's folder; what it says is shown unless captured."""
-    command = [sys.executable, "-P", "-m", "dvc", *words]  # -P: the project may have a copy.py
+    command = [sys.executable, "-P", *program, *words]  # -P: the project may have a copy.py
     try:
         return subprocess.run(
             command, cwd=session.root, env=session.environ, capture_output=capture, text=True, check=False
@@ -105,11 +108,12 @@ def run_dvc(session: Session, words: Sequence[str], *, capture: bool = False) ->
         raise StoreError(f"The command 'dvc' can't be started: {error.strerror or error}.") from error
 
 
-def transfer(session: Session, words: Sequence[str], remote: str) -> None:
-    """`dvc push` or `dvc fetch`, with the run cache. Raises StoreError when it fails."""
-    done = run_dvc(session, [*words, "--run-cache", "--remote", remote])
-    if done.returncode != 0:
+def transfer(session: Session, words: Sequence[str], remote: str) -> bool:
+    """`dvc push` or `dvc fetch`, with the run cache; whether everything was here or there. Raises StoreError."""
+    done = run_dvc(session, [*words, "--run-cache", "--remote", remote], program=[dvc_missing.__file__])
+    if done.returncode not in (0, dvc_missing.MISSING):
         raise StoreError(
             f"`dvc {words[0]}` failed with exit code {done.returncode}.",
             fix="DVC's own message stands above. What came through so far is kept: the next try goes on from there.",
         )
+    return done.returncode == 0
