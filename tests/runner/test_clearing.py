@@ -274,7 +274,10 @@ def test_a_checkpoint_that_a_kill_left_after_its_step_was_recorded_goes(training
 TIMES = r"""
 profiles: {p: {}}
 commands:
-  - {name: time, script: ["python -c \"open('time.txt', 'w').write('3 s')\""], outputs_no_cache: [time.txt], checkpoint: [half]}
+  - name: time
+    script: ["python -c \"open('time.txt', 'w').write('3 s')\""]
+    outputs_no_cache: [time.txt]
+    checkpoint: [half]
   - {name: keep, script: [python copy.py copy.py kept.txt], deps: [copy.py], outputs: [kept.txt]}
 """
 

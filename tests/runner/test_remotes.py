@@ -227,7 +227,8 @@ def test_a_push_names_what_is_nowhere(pushed: Playground) -> None:
     with pytest.raises(StoreError) as caught:
         pushed.project("push")
 
-    assert caught.value.message == "The store and the remote 'default' lack 2 outputs of 2 steps: first.txt, second.txt."
+    lacking = "lack 2 outputs of 2 steps: first.txt, second.txt."
+    assert caught.value.message == f"The store and the remote 'default' {lacking}"
 
 
 def test_a_run_with_nothing_to_do_fills_a_store_that_is_gone(chain: Playground) -> None:

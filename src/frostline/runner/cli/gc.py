@@ -15,6 +15,7 @@ from frostline.errors import UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.git_place import in_repository
 from frostline.runner.keeping.lockfile import tells_of_entries
 from frostline.runner.keeping.store import Store
 from frostline.runner.running.locks import Locks
@@ -95,7 +96,7 @@ def _revisions(root: Path, values: argparse.Namespace) -> list[str]:
     """The commits whose ledgers count. Raises UsageError."""
     if not (values.branches or values.tags or values.commits or values.rev):
         return []
-    if not gitfiles.in_repository(root):
+    if not in_repository(root):
         raise UsageError("The project is in no git repository.", fix="Leave the options for git out.")
     commits = gitfiles.all_commits(root) if values.commits else []
     commits += gitfiles.commits_of(root, "heads") if values.branches else []

@@ -11,7 +11,7 @@ from pathlib import Path
 from frostline.console import out, say, set_quiet
 from frostline.errors import UsageError
 from frostline.runner.furnishing.templates import BLANK, shipped_files, shipped_names, write_files
-from frostline.runner.keeping.gitfiles import in_repository
+from frostline.runner.keeping.git_place import in_repository
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +50,7 @@ def refuse_rest(rest: list[str], verb: str) -> None:
 def tell_next(dest: Path, name: str) -> None:
     """Say what to do with a new project."""
     go = "" if name == "." else f"cd {name}; "
-    say(f"next: {go}project run all")
-    if not in_repository(dest.resolve()):
-        say("  git keeps earlier states of it: git init")
+    has_git = in_repository(dest.resolve())
+    say(f"next: {go}{'' if has_git else 'git init; '}project run all")
+    if not has_git:
+        say("  git keeps earlier states of it")

@@ -56,6 +56,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         raise UsageError("--json shows a plan.", fix="Add --dry.")
     selection = session.select(values.names, only=values.only)
     if not values.dry:
+        _look_at_git(session)
         _end_leftovers(session)
         _drop_ended_checkpoints(session)
         _take_over_weasels(session)
@@ -123,6 +124,30 @@ def _drop_ended_checkpoints(session: Session) -> None:
             outputs = [session.root / path for path in step.all_outputs]
             with suppress(PathsBusy), locks.paths(f"project run {step.name}", read=(), write=outputs, patient=False):
                 clearing.drop_ended(step.checkpoint)
+
+
+def _look_at_git(session: Session) -> None:
+    """Notice a git that came after the first run, and outputs that it has let go of. As a rule, one file is read."""
+    if session.under_dvc or not session.places.dvc.is_dir():
+        return
+    from frostline.runner.keeping.git_place import in_repository
+
+    config = session.places.dvc / "config"
+    came_later = config.is_file() and b"no_scm" in config.read_bytes() and in_repository(session.root)
+    tracked = session.ledger.state.get("tracked")
+    if came_later or tracked:
+        from frostline.runner.running.tracking import hide_recorded, settle_tracked, welcome_git
+        from frostline.runner.sharing.refill import refill
+
+        try:
+            if came_later:
+                welcome_git(session, say)
+            freed = settle_tracked(session, tracked or (), say)
+            if freed:
+                hide_recorded(session)
+                refill(session, freed, say)
+        except OSError as error:  # a project that may only be read
+            say(f"warning: the change in git could not be noted: {error.strerror or error}")
 
 
 def _refill_store(session: Session) -> None:

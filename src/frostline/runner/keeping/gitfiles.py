@@ -1,21 +1,19 @@
 """What the runner asks of git: which commit, which outputs are tracked, which need a line in a .gitignore.
 
-Outside a repository, or without git, every answer is empty.
+Outside a repository, or without git, every answer is empty; only what needs a line in a .gitignore does so before there
+is a git, too.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from frostline.errors import StoreError
 from frostline.files import write_text_atomic
-
-
-def in_repository(root: Path) -> bool:
-    """Whether `root` lies in a git repository."""
-    return any((folder / ".git").exists() for folder in (root, *root.parents))
+from frostline.runner.keeping.git_place import in_repository
 
 
 def _run(root: Path, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str] | None:
@@ -115,10 +113,10 @@ def is_committed(root: Path, path: PurePosixPath) -> bool:
 
 
 def unignored(root: Path, paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
-    """Those of `paths` that git would show as new files."""
+    """Those of `paths` that git would show as new files; all of them, where there is no git yet."""
     wanted = [str(path) for path in paths]
     if not wanted or not in_repository(root):
-        return []
+        return [PurePosixPath(path) for path in wanted]
     ignored = set(_git(root, "check-ignore", "-z", "--stdin", given="\0".join(wanted)).split("\0"))
     return [PurePosixPath(path) for path in wanted if path not in ignored]
 
@@ -128,6 +126,13 @@ def ignore(root: Path, paths: Iterable[PurePosixPath]) -> None:
     for path in paths:
         file = root / path.parent / ".gitignore"
         old = file.read_text(encoding="utf-8") if file.is_file() else ""
-        line = "/" + path.name
+        line = "/" + _as_pattern(path.name)
         if line not in old.splitlines() and file.parent.is_dir():
             write_text_atomic(file, old + ("" if not old or old.endswith("\n") else "\n") + line + "\n")
+
+
+def _as_pattern(name: str) -> str:
+    """A name as a pattern of git's that means this name alone."""
+    escaped = re.sub(r"([\\*?\[\]])", r"\\\1", name)
+    kept = escaped.rstrip(" ")
+    return kept + "\\ " * (len(escaped) - len(kept))

@@ -202,6 +202,30 @@ class Ledger:
         self.lock.put(bodies)
         self.write_state()
 
+    def keep_here(self, names: Iterable[str]) -> None:
+        """Copy records of dvc.lock to local state, for steps that DVC can't express any more. Writes no file."""
+        for name in names:
+            record = self.record(name)
+            if record is not None:
+                context = record.context if record.knows_env else None
+                local = {"context": context and dict(context), "meanings": dict(record.meanings), "body": record.body}
+                self.locals.put(name, {**local, "variables": dict(record.variables)})
+
+    def hand_over(self, names: Iterable[str]) -> None:
+        """Move records of local state to dvc.lock, for steps that DVC can express again. Who calls holds its lock."""
+        bodies: dict[str, Body] = {}
+        for name in names:
+            local = self.locals.get(name) or {}
+            body = local.pop("body", None)
+            if body is None or plain_name(name) in self.lock.bodies:
+                continue
+            bodies[plain_name(name)] = body
+            if local.get("context") is None:
+                self.locals.drop(name)
+            else:
+                self.locals.put(name, {**local, "entry": sha256_json(body)})
+        self.lock.put(bodies)
+
     def write_state(self) -> None:
         """Replace the local state by what is in memory."""
         replace_quickly(self.places.state, self.locals.to_bytes(self.state))

@@ -15,6 +15,7 @@ from typing import Any
 from frostline.digest import md5_bytes, sha256_json
 from frostline.errors import FrostlineError, ProjectFileError, StoreError, UsageError
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.git_place import in_repository
 from frostline.runner.keeping.ledger import ENTRY_DIGITS, Body
 from frostline.runner.keeping.places import plain_name
 from frostline.runner.keeping.store import Store
@@ -86,7 +87,7 @@ def read_revision(session: Session, name: str) -> Revision:
     root = session.root
     commit = gitfiles.resolve(root, name)
     if commit is None:
-        in_git = gitfiles.in_repository(root)
+        in_git = in_repository(root)
         raise UsageError(
             f"git knows no revision '{name}'." if in_git else "The project is in no git repository.",
             fix="See: git log, git branch -a. In a shallow clone, fetch it first." if in_git else None,

@@ -31,6 +31,7 @@ from frostline.runner.running.locks import Locks
 from frostline.runner.running.logfiles import forget_old_logs
 from frostline.runner.running.records import append_record, git_state, machine, measured
 from frostline.runner.running.refresh import refresh, with_deps_of_today
+from frostline.runner.running.tracking import hide_recorded, settle_tracked, unhidden
 from frostline.runner.session import Session
 
 
@@ -85,16 +86,12 @@ class Runner:
     def prepare(self, names: list[str]) -> None:
         """Note in local state that a report is due, and which steps can't be DVC's as git tracks their outputs."""
         ledger = self.session.ledger
-        paths = {path: name for name in names for path in self.session.graph.steps[name].outputs}
-        found = {paths[path] for path in gitfiles.tracked(self.session.root, paths)}
-        before = set(ledger.state.get("tracked", []))
-        now = (before - set(names)) | found
-        ledger.state["tracked"] = sorted(now)
+        settle_tracked(self.session, names, self.say)
         ledger.state["report_due"] = True
         ledger.write_state()
-        ledger.managed = self.session.expressible - now
-        managed = [path for path, name in paths.items() if name in ledger.managed]
-        self.to_ignore = set(gitfiles.unignored(self.session.root, managed))
+        managed = [name for name in names if name in ledger.managed]
+        paths = [path for name in managed for path in self.session.graph.steps[name].outputs]
+        self.to_ignore = set(unhidden(self.session, paths))
 
     def begin(self, name: str, *, gpus: tuple[str, ...] | None = None, patient: bool = True) -> Work | Decision:
         """Start a step; or, where it need not run after all, restore or skip it, and give that decision.
@@ -318,10 +315,7 @@ class Runner:
             self.session.ledger.reload()
             changed = dvcfile.sync(self.places, self.session.known_steps, self.session.ledger)
         if changed:
-            managed = [step for step in self.session.project.steps if step.name in self.session.ledger.managed]
-            recorded = [step for step in managed if self.session.ledger.record(step.name) is not None]
-            paths = [path for step in recorded for path in step.outputs]
-            gitfiles.ignore(self.session.root, gitfiles.unignored(self.session.root, paths))
+            hide_recorded(self.session)
 
     def _write_record(self, work: Work, status: str) -> None:
         step, outcome = work.step, work.running.outcome

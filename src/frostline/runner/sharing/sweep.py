@@ -126,7 +126,8 @@ def _note(text: str, file: Path | None, found: InUse) -> None:
             if "cmd" in body and body.get("outs"):
                 found.results.add(result_name(body))
     except StoreError as error:
-        raise StoreError(f"{error.message} What it refers to would be lost.", where=error.where, fix=BRING_BACK) from error
+        message = f"{error.message} What it refers to would be lost."
+        raise StoreError(message, where=error.where, fix=BRING_BACK) from error
     if any(not isinstance(md5, str) for md5 in _bare_digests(bodies)):
         found.objects |= set(MD5.findall(text))  # digits without quotes: YAML took them for a number
 
@@ -156,7 +157,7 @@ def _bare_digests(bodies: list[dict[str, Any]]) -> Iterator[Any]:
 
 
 def refuse_to_empty(store: Store, used: InUse, found: Rubbish) -> None:
-    """Raise StoreError where nothing at all is referred to: a ledger that got lost is likelier than that it is meant."""
+    """Raise StoreError where nothing at all is referred to: that a ledger got lost is likelier than intent."""
     if (found.objects or found.results) and not used.objects and not used.results:
         raise StoreError(
             "No ledger refers to anything: the store would be left empty.",
