@@ -1,13 +1,20 @@
-"""What follows below the steps that were asked about: what would run because they do, and what perhaps would."""
+"""Around a plan: what follows below the steps that were asked about, and what stands against it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
 from frostline.console import out
+from frostline.runner.keeping import dvcfile
 from frostline.runner.planning.graph import Selection, all_below
 from frostline.runner.planning.plan import Action, Decision, following
 from frostline.runner.session import Session
+
+
+def check_dvc_yaml(session: Session) -> None:
+    """Tell now what would keep the ledger from being written after the steps. Raises StoreError."""
+    if not session.under_dvc:
+        dvcfile.check(session.places, session.known_steps, session.ledger)
 
 
 def plan_around(session: Session, selection: Selection, names: Collection[str]) -> dict[str, Decision]:

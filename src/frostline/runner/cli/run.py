@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from frostline.console import out, say
 from frostline.errors import StoreError, UsageError
-from frostline.runner.cli.around import print_what_follows
+from frostline.runner.cli.around import check_dvc_yaml, print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import count, decisions_json, print_decisions, up_to_date
 from frostline.runner.planning.graph import Selection, refuse_overlaps
@@ -55,6 +55,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     if values.json and not values.dry:
         raise UsageError("--json shows a plan.", fix="Add --dry.")
     selection = session.select(values.names, only=values.only)
+    check_dvc_yaml(session)
     if not values.dry:
         _look_at_git(session)
         _end_leftovers(session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from frostline.console import out
-from frostline.runner.cli.around import print_what_follows
+from frostline.runner.cli.around import check_dvc_yaml, print_what_follows
 from frostline.runner.cli.options import add_project_options, add_strict, open_session
 from frostline.runner.cli.tables import decisions_json, print_decisions
 from frostline.runner.planning.plan import Action
@@ -28,6 +28,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     """Plan, and show the plan."""
     session = open_session(values, rest)
     session.absent.everything = values.no_data
+    check_dvc_yaml(session)
     selection = session.select(values.names)
     decisions = session.plan(selection)
     session.hasher.save()

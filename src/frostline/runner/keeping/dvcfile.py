@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +16,9 @@ from frostline.digest import sha256_json
 from frostline.errors import StoreError
 from frostline.files import write_parts_atomic
 from frostline.runner.keeping.ledger import ENTRY_DIGITS, Ledger, Record, command_of
-from frostline.runner.keeping.lockfile import mark_of
+from frostline.runner.keeping.lockfile import line_of, mark_of
 from frostline.runner.keeping.places import Places, plain_name
+from frostline.runner.keeping.yaml_edit import edited
 from frostline.runner.keeping.yaml_out import dump_parts
 from frostline.runner.project.spec import Step
 from frostline.runner.project.yaml_places import YamlError, load_draining, load_plain
@@ -25,6 +26,7 @@ from frostline.runner.project.yaml_places import YamlError, load_draining, load_
 OWN_KEYS = ("cmd", "wdir", "deps", "outs", "metrics", "plots", "meta")
 HEADER = "# Made by `project run`: stages with `meta: frostline` are written anew, all others are left alone.\n"
 TOP_LEVEL = ("metrics", "plots")
+SEAL_PARTS = 5  # of the note that dvc.yaml is as it should be: the last is the names of foreign stages
 Stage = dict[str, Any]
 _NOTHING_KEPT: Stage = {"meta": {"frostline": {}}}  # of most stages of ours; one value for all, never written to
 
@@ -112,13 +114,7 @@ def sync(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
     document = _without_our_stages(text, places.dvc_yaml)
     old = document.get("stages") or {}
     foreign = {name for name, stage in old.items() if not _is_ours(stage)}
-    for name in wanted:
-        if name in foreign:
-            raise StoreError(
-                f"dvc.yaml already has a stage '{name}' that is not ours.",
-                where=str(places.dvc_yaml),
-                fix="Rename the step in project.yml, or remove the stage.",
-            )
+    _refuse_taken(wanted, foreign, text, places.dvc_yaml)
     _drop_lost_entries(ledger, wanted, foreign, old)
     rendered = _rendered(text, places.dvc_yaml, _merged(document, wanted), foreign)
     changed = not _says(rendered, text)
@@ -126,8 +122,37 @@ def sync(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
         places.ledger.mkdir(parents=True, exist_ok=True)
         write_parts_atomic(places.dvc_yaml, rendered)
         ledger.meta = None
-    seal(places, steps, ledger)
+    _seal(places, steps, ledger, sorted(foreign))
     return changed
+
+
+def check(places: Places, steps: Iterable[Step], ledger: Ledger) -> None:
+    """Raise StoreError for what would keep `sync` from writing once the steps have run. A file as `sync` left it is not
+    read."""
+    mark = mark_of(places.dvc_yaml)
+    if mark is None:
+        return
+    sealed, text = ledger.state.get("dvc_yaml"), ""
+    if isinstance(sealed, list) and len(sealed) == SEAL_PARTS and sealed[2] == list(mark):
+        foreign = sealed[-1]
+    else:
+        text = _read(places.dvc_yaml)
+        stages = _without_our_stages(text, places.dvc_yaml).get("stages") or {}
+        foreign = [name for name, stage in stages.items() if not _is_ours(stage)]
+    if foreign:
+        names = (plain_name(step.name) for step in steps if step.name in ledger.managed)
+        _refuse_taken(names, foreign, text or _read(places.dvc_yaml), places.dvc_yaml)
+
+
+def _refuse_taken(names: Iterable[str], foreign: Collection[str], text: str, path: Path) -> None:
+    """Raise StoreError where a step has the name of a stage that is another's."""
+    for name in names:
+        if name in foreign:
+            raise StoreError(
+                f"dvc.yaml already has a stage '{name}' that is not ours.",
+                where=f"{path}:{line_of(text, name)}",
+                fix="Rename the step in project.yml, or remove the stage.",
+            )
 
 
 def _merged(document: dict[str, Any], wanted: dict[str, Stage]) -> dict[str, Any]:
@@ -213,7 +238,30 @@ def _without_our_stages(text: str, path: Path) -> dict[str, Any]:
         stages[name] = stage
 
     document = _parse(text, path, keep)
-    return {**document, "stages": stages} if stages else document
+    document = {**document, "stages": stages} if stages else document
+    _check_shape(document, text, path)
+    return document
+
+
+def _check_shape(document: dict[str, Any], text: str, path: Path) -> None:
+    """Raise StoreError where dvc.yaml is not of the shape that it has for DVC, as far as it matters here."""
+    stages = document.get("stages") or {}
+    if not isinstance(stages, dict):
+        raise _misshapen("'stages' must be a mapping", text, path, "stages")
+    for name, stage in stages.items():
+        if not isinstance(stage, dict):
+            raise _misshapen(f"the stage '{name}' must be a mapping", text, path, name)
+        ours = stage["meta"]["frostline"] if _is_ours(stage) else {}
+        if any(not isinstance(ours.get(key) or [], list) for key in TOP_LEVEL):
+            raise _misshapen(f"'meta' of the stage '{name}' is not as it was written", text, path, name)
+    for key in TOP_LEVEL:
+        if not isinstance(document.get(key) or [], list):
+            raise _misshapen(f"'{key}' must be a list", text, path, key)
+
+
+def _misshapen(what: str, text: str, path: Path, name: Any) -> StoreError:
+    fix = "Mend it, or remove it: the next run makes our part of it anew."
+    return StoreError(f"In dvc.yaml, {what}.", where=f"{path}:{line_of(text, name)}", fix=fix)
 
 
 def _parse(text: str, path: Path, keep: Callable[[Any, Any], None] | None = None) -> dict[str, Any]:
@@ -246,50 +294,24 @@ def _rendered(text: str, path: Path, new: dict[str, Any], foreign: set[str]) -> 
         return [text]
     if not body.strip() or (not foreign and "#" not in body):
         return [HEADER, *dump_parts(new)]
-    return [text if new == _parse(text, path) else _edited(text, new)]
-
-
-def _edited(text: str, new: dict[str, Any]) -> str:
-    """Change the parsed text where it differs, comments and layout kept (ruamel, loaded only here)."""
-    import io
-
-    from ruamel.yaml import YAML
-
-    editor = YAML()
-    editor.width = 10**9
-    editor.preserve_quotes = True
-    document = editor.load(text)
-    _apply(document, new)
-    stream = io.StringIO()
-    editor.dump(document, stream)
-    return stream.getvalue()
-
-
-def _apply(target: Any, new: dict[str, Any]) -> None:
-    for key in [key for key in target if key not in new]:
-        del target[key]
-    for key, value in new.items():
-        if key in target and isinstance(target[key], dict) and isinstance(value, dict):
-            _apply(target[key], value)
-        elif key not in target or target[key] != value:
-            target[key] = value
+    return [text if new == _parse(text, path) else edited(text, new)]
 
 
 def is_current(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
     """Whether dvc.yaml is as `sync` last left it, for the same steps and records; looks at digests and marks only."""
     known = ledger.state.get("dvc_yaml")
-    return bool(known) and known == _seal(places, steps, ledger)
+    return isinstance(known, list) and len(known) == SEAL_PARTS and known[:-1] == _state(places, steps, ledger)
 
 
-def seal(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> None:
-    """Note in local state that dvc.yaml is as it should be."""
-    now = _seal(places, steps, ledger)
+def _seal(places: Places, steps: tuple[Step, ...], ledger: Ledger, foreign: list[str]) -> None:
+    """Note in local state that dvc.yaml is as it should be, and which of its stages are not ours."""
+    now = [*_state(places, steps, ledger), foreign]
     if ledger.state.get("dvc_yaml") != now:
         ledger.state["dvc_yaml"] = now
         ledger.write_state()
 
 
-def _seal(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> list[Any]:
+def _state(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> list[Any]:
     """What the stages of dvc.yaml are made from, and the file itself, as a value that JSON keeps as it is."""
     seen = hashlib.sha256()
     for step in steps:

@@ -198,7 +198,7 @@ def read_lock(text: str, path: Path, sink: Callable[[str, Body], None]) -> dict[
     def checked(stage: Any, body: Any) -> None:
         fault = fault_of(body)
         if fault is not None:
-            raise _no_ledger(path, f": the entry of '{stage}' {fault}", line=_line_of(text, stage))
+            raise _no_ledger(path, f": the entry of '{stage}' {fault}", line=line_of(text, stage))
         sink(str(stage), body)
 
     try:
@@ -241,9 +241,9 @@ def _is_entry(entry: Any) -> bool:
     return "md5" not in entry or isinstance(entry["md5"], str | int | float)
 
 
-def _line_of(text: str, stage: Any) -> int:
-    """The line where a stage's entry begins; the first line where that can't be told."""
-    found = re.search(rf"^ +['\"]?{re.escape(str(stage))}['\"]? *:", text, re.MULTILINE)
+def line_of(text: str, stage: Any) -> int:
+    """The line where the entry of a name begins; the first line where that can't be told."""
+    found = re.search(rf"^ *['\"]?{re.escape(str(stage))}['\"]? *:", text, re.MULTILINE)
     return text.count("\n", 0, found.start()) + 1 if found else 1
 
 
