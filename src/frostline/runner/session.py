@@ -243,13 +243,14 @@ class Session:
 
 
 def expressible(graph: Graph) -> frozenset[str]:
-    """The steps that DVC can express: with outputs that nobody else writes, and not bound to run always."""
+    """The steps that DVC can express: with outputs of their own, in every profile, and not bound to run always."""
     return frozenset(
         step.name
         for step in graph.steps.values()
         if step.all_outputs
         and command_of(step)
         and not step.no_skip
+        and not step.is_elsewhere
         and step.name not in graph.overlapping
         and not any(path.is_absolute() or ".." in path.parts or not path.parts for path in step.all_outputs)
     )

@@ -11,7 +11,7 @@ from frostline.console import say
 from frostline.errors import StoreError, UsageError
 from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count, some
-from frostline.runner.keeping.places import plain_name
+from frostline.runner.project.naming import plain_name
 from frostline.runner.session import Session
 from frostline.runner.sharing.checkout import sessions_on_record
 from frostline.runner.sharing.refill import Refilled, refill

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from html import escape
 
 from frostline.runner.furnishing.layout import lay_out
-from frostline.runner.keeping.places import plain_name
 from frostline.runner.planning.plan import Action
+from frostline.runner.project.naming import plain_name
 
 MARKS = {Action.RUN: "●", Action.RESTORE: "◐", Action.SKIP: "○"}
 LEGEND = {Action.RUN: "to run", Action.RESTORE: "to restore", Action.SKIP: "up to date"}

@@ -17,9 +17,10 @@ from frostline.errors import StoreError
 from frostline.files import write_parts_atomic
 from frostline.runner.keeping.ledger import ENTRY_DIGITS, Ledger, Record, command_of
 from frostline.runner.keeping.lockfile import line_of, mark_of
-from frostline.runner.keeping.places import Places, plain_name
+from frostline.runner.keeping.places import Places
 from frostline.runner.keeping.yaml_edit import edited
 from frostline.runner.keeping.yaml_out import dump_parts
+from frostline.runner.project.naming import plain_name
 from frostline.runner.project.spec import Step
 from frostline.runner.project.yaml_places import YamlError, load_draining, load_plain
 

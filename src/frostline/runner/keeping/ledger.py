@@ -19,7 +19,8 @@ from frostline.runner.digests.hashing import Digest, replace_quickly
 from frostline.runner.digests.walking import Mark
 from frostline.runner.keeping.entries import Entries, from_bytes
 from frostline.runner.keeping.lockfile import LockFile, mark_of
-from frostline.runner.keeping.places import Places, plain_name
+from frostline.runner.keeping.places import Places
+from frostline.runner.project.naming import plain_name
 from frostline.runner.project.references import shell_line, shell_word
 from frostline.runner.project.spec import Step
 from frostline.runner.project.yaml_places import YamlError, load_plain

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from frostline.runner.project.naming import plain_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +84,3 @@ class Places:
     def logs(self, step: str) -> Path:
         """The folder of a step's logs."""
         return self.local / "logs" / self.profile / plain_name(step)
-
-
-def plain_name(name: str) -> str:
-    """A step's name as DVC and file systems take it: letters, digits, `_` and `-`."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", name)

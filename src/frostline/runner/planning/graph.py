@@ -139,7 +139,10 @@ def _any_above(folders: set[str], paths: set[str]) -> bool:
 
 
 def check_workflows(project: Project) -> None:
-    """Note every word of a workflow, and of `wait_for`, that means no step. Raises ProjectFileError."""
+    """Note every word of a workflow, and of `wait_for`, that means no step, and steps that do nothing for their outputs.
+
+    Raises ProjectFileError.
+    """
     faults = Faults(project.spec.file_name)
     names = Names(project.steps)
     known = [*names.rank, *(command.name for command in project.spec.commands)]
@@ -148,9 +151,15 @@ def check_workflows(project: Project) -> None:
             if not _means_something(project, names, word):
                 faults.unknown(word.place, f"step in the workflow '{workflow}'", word, known)
     for step in project.steps:
+        if step.all_outputs and not step.script and not project.spec.weasel_only:  # weasel runs what says nothing
+            message = f"'{step.name}' has outputs, but no script to make them."
+            faults.add(Place(step.line, 1), message, "Give it a 'script'.")
         for wanted in step.wait_for:
             if not _means_something(project, names, wanted):
                 faults.unknown(Place(step.line, 1), f"step in 'wait_for' of '{step.name}'", wanted, known)
+            elif list(names.matching(wanted)) == [step.name]:
+                message = f"'{step.name}' is to wait for itself."
+                faults.add(Place(step.line, 1), message, "Take it out of its 'wait_for'.")
     faults.raise_any()
 
 

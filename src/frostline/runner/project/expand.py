@@ -15,8 +15,9 @@ from typing import Any
 
 from frostline.errors import UsageError, did_you_mean
 from frostline.runner.project.faults import Faults
-from frostline.runner.project.fetch_step import fetch_step
+from frostline.runner.project.fetch_step import check_assets, fetch_step
 from frostline.runner.project.matrix import Cell, cells
+from frostline.runner.project.naming import check_names
 from frostline.runner.project.overrides import refuse_unused, with_overrides
 from frostline.runner.project.patterns import with_patterns_filled
 from frostline.runner.project.references import Scope, as_text, env_names, is_plain, with_env
@@ -84,11 +85,12 @@ def expand(
     assets = tuple(expander.asset(asset) for asset in spec.assets if not asset.profiles or chosen in asset.profiles)
     remotes = {name: expander.scope().text(text, text.place) for name, text in spec.remotes.items()}
     expander.check_profile_names()
-    fetch = fetch_step(assets, chosen, overrides or {}, expander.used_by_assets)
+    fetch = fetch_step(spec, assets, chosen, overrides or {}, expander.used_by_assets)
     if fetch is not None and FETCH not in {*spec.workflows, *(step.name for step in steps)}:
         steps.insert(0, fetch)
     directories = expander.directories()
-    expander.check_names(steps)
+    check_names(expander.named, spec.workflows, expander.faults)
+    check_assets(spec, assets, chosen, expander.faults)
     expander.faults.raise_any()
     refuse_unused(overrides or {}, expander.declared, expander.seen, spec.file_name)
     steps = with_patterns_filled(steps)
@@ -119,6 +121,7 @@ class _Expander:
         self.moved = {name for values in spec.profiles.values() for name in values}  # vars that profiles change
         self.used_by_assets: set[str] = set()
         self.seen: set[str] = set()  # every variable that a reference names
+        self.named: list[tuple[str, Place]] = []  # the steps so far
         self.known: dict[str, PurePosixPath] = {}  # a path that one step writes and another reads is kept once
 
     def scope(self, cell: Cell | None = None, env: Iterable[str] = (), included: Iterable[str] = ()) -> Scope:
@@ -167,6 +170,7 @@ class _Expander:
         name = scope.text(command.name, command.name.place)
         if cell is not None and "${matrix." not in command.name:
             name = "-".join([name, *(as_text(cell[axis]) for axis in command.matrix.axes if axis in cell)])  # type: ignore[union-attr]
+        self.named.append((name, command.name.place))
         script = self._script(command, scope)
         values = tuple((key, scope.text(text, text.place)) for key, text in command.env_values.items())
         outputs, no_cache, metrics, plots = (
@@ -206,7 +210,9 @@ class _Expander:
     def _script(self, command: CommandSpec, scope: Scope) -> tuple[str, ...]:
         lines = tuple(scope.text(line, line.place, shell=command.shell).strip() for line in command.script)
         for line, text in zip(lines, command.script, strict=True):
-            if not command.shell and not is_plain(line):
+            if "\0" in line:
+                self.faults.add(text.place, "This command line holds a NUL, which no program can be given.")
+            elif not command.shell and not is_plain(line):
                 try:
                     shlex.split(line)
                 except ValueError as error:
@@ -245,7 +251,9 @@ class _Expander:
             values = scope.value(text, text.place)
             for value in values if isinstance(values, list) else [values]:
                 path = with_env(as_text(value), self.environ)
-                if path.strip():
+                if "\0" in path:
+                    self.faults.add(text.place, "This path holds a NUL, which no file system takes.")
+                elif path.strip():
                     normal = posixpath.normpath(path)
                     found[self.known.setdefault(normal, PurePosixPath(normal))] = None
                 else:
@@ -292,18 +300,29 @@ class _Expander:
     def asset(self, asset: AssetSpec) -> Asset:
         """An asset with its references filled in."""
         scope = self.scope()
-        dest = self._outputs((asset.dest,), scope, carries_profile=len(asset.profiles) != 1)
+        dest = self._outputs((asset.dest,), scope, carries_profile=False)
+        inner = self.scope()
+        inner.text(asset.dest, asset.dest.place)
         git: dict[str, str] = {key: scope.text(text, text.place) for key, text in (asset.git or {}).items()}
         urls = tuple(scope.text(url, url.place) for url in asset.urls if url)
         source = GitSource(repo=git["repo"], path=git.get("path", ""), branch=git.get("branch")) if git else None
         self.used_by_assets |= set(scope.used)
+        is_shared = len(self.spec.profiles) > 1 and not self._moves_with_profile(inner)
+        extract = self._inner_path(asset, scope)
+        if is_shared and len(asset.profiles) != 1 and self._moves_with_profile(scope):
+            self.faults.add(
+                asset.dest.place,
+                f"The asset '{asset.dest}' comes from another place in each profile, but goes to the same path.",
+                "Put ${profile} in its dest.",
+            )
         return Asset(
             dest=dest[0] if dest else PurePosixPath("."),
             urls=urls,
             sha256=asset.sha256,
             md5=asset.md5,
-            extract=self._inner_path(asset, scope),
+            extract=extract,
             git=source,
+            is_shared=is_shared,
             extra=asset.extra,
             description=self.prose(asset.description),
             line=asset.place.line,
@@ -326,17 +345,6 @@ class _Expander:
             for name in profiles:
                 if name not in self.spec.profiles:
                     self.faults.unknown(getattr(name, "place", place), "profile", name, self.spec.profiles)
-
-    def check_names(self, steps: list[Step]) -> None:
-        """Two steps of one name, and a step named like a workflow, are faults."""
-        seen: dict[str, Step] = {}
-        for step in steps:
-            place = Place(step.line, 1)
-            if step.name in seen:
-                self.faults.add(place, f"Two steps are named '{step.name}'.", "Name every axis of the matrix in it.")
-            elif step.name in self.spec.workflows:
-                self.faults.add(place, f"'{step.name}' is both a step and a workflow.", "Rename one of them.")
-            seen[step.name] = step
 
 
 def _inside(path: PurePosixPath, folders: Iterable[PurePosixPath]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from frostline.runner.project.references import Scope
 from frostline.runner.project.spec import Matrix, Place
 
 Cell = dict[str, Any]
+MAX_CELLS = 100_000  # of one command
 
 
 def cells(matrix: Matrix, scope: Scope, *, own: Scope | None = None, others: Iterable[Scope] = ()) -> list[Cell]:
@@ -52,6 +54,12 @@ def _product(matrix: Matrix, scope: Scope) -> list[Cell]:
     """The cells before `include`."""
     axes = {name: _values(name, value, matrix.place, scope) for name, value in matrix.axes.items()}
     if not axes:
+        return []
+    n_cells = math.prod(map(len, axes.values()))
+    if n_cells > MAX_CELLS:  # counted before any is made: they may take more memory than there is
+        shown = " × ".join(f"{name} ({len(values):,})" for name, values in axes.items())
+        message = f"This matrix has {n_cells:,} cells: {shown}. A command may have {MAX_CELLS:,}."
+        scope.faults.add(matrix.place, message, "Take values away, or divide the command.")
         return []
     found: list[Cell] = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     for entry in matrix.exclude:

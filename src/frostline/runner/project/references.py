@@ -17,8 +17,9 @@ from frostline.runner.project.faults import Faults
 from frostline.runner.project.spec import Place
 
 REFERENCE = re.compile(r"\$\{([^{}\n]*)\}")
-SPECIAL = re.compile(rf"(\$\$)|{REFERENCE.pattern}")
-SPECIAL_IN_SHELL = re.compile(rf"(\$\$(?=\{{))|{REFERENCE.pattern}")
+UNCLOSED = r"(\$\{\s*(?:vars|env|matrix|profile)\b[^{}\n]*)"  # where REFERENCE does not match
+SPECIAL = re.compile(rf"(\$\$)|{REFERENCE.pattern}|{UNCLOSED}")
+SPECIAL_IN_SHELL = re.compile(rf"(\$\$(?=\{{))|{REFERENCE.pattern}|{UNCLOSED}")
 ENV_REFERENCE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 PLAIN_LINE = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")  # the characters that shlex.quote leaves alone, and blanks
 KINDS = ("vars", "env", "matrix", "profile")
@@ -80,6 +81,9 @@ class Scope:
         def replacement(match: re.Match[str]) -> str:
             if match[1]:
                 return "$"
+            if match[3]:
+                self.faults.add(place, f"The reference '{match[3].strip()}' is not closed.", "Write a } at its end.")
+                return match[0]
             name = match[2].strip()
             if shell and re.split(r"[.:]", name)[0] not in KINDS:
                 return match[0]

@@ -54,6 +54,7 @@ class Asset:
     git: GitSource | None = None
     extract: str | None = None  # the folder of the archive to unpack, "" for all of it; None: nothing is unpacked
     extra: bool = False  # only brought by `project assets --extra`
+    is_shared: bool = False  # other profiles may have it, at the same path
     description: str = ""
     line: int = 0  # in project.yml, for messages
 
@@ -190,6 +191,7 @@ class Step:
     retries: int = 0
     shell: bool = False
     no_skip: bool = False
+    is_elsewhere: bool = False  # an output of it is another profile's in DVC's eyes, which has one stage for a path
     keeps_outputs: bool = False  # outputs are not removed before it runs: it replaces them itself
     line: int = 0  # in project.yml, for messages
 

@@ -17,10 +17,10 @@ from frostline.errors import FrostlineError, ProjectFileError, StoreError, Usage
 from frostline.runner.keeping import gitfiles
 from frostline.runner.keeping.git_place import in_repository
 from frostline.runner.keeping.ledger import ENTRY_DIGITS, Body
-from frostline.runner.keeping.places import plain_name
 from frostline.runner.keeping.store import Store
 from frostline.runner.planning.plan import Action
 from frostline.runner.project.expand import Project, expand
+from frostline.runner.project.naming import plain_name
 from frostline.runner.project.parse import PROJECT_FILE, parse_spec
 from frostline.runner.project.yaml_places import YamlError, load_plain
 from frostline.runner.proof.differences import flat
