@@ -151,3 +151,14 @@ def test_a_folders_checksum_is_that_of_its_files_in_a_row(tmp_path: Path) -> Non
 
     assert weasel_checksum(tmp_path) == hashlib.md5(b"123").hexdigest()
     assert weasel_checksum(tmp_path / "none") is None
+
+
+def test_why_says_what_keeps_weasels_lock_from_counting(done: Playground) -> None:
+    text = FILE.replace("copy.py source.txt made", "copy.py ./source.txt made")
+    done.write({"source.txt": "new\n", "project.yml": text})
+
+    told = done.project("why", "first")
+
+    assert "weasel ran it, as project.lock says, but its script is another" in told
+    assert "weasel ran it, as project.lock says, but its deps are not as they were" in told
+    assert "outputs" not in told

@@ -150,6 +150,10 @@ class Session:
         unknown = [name for name in self.graph.steps if self.ledger.record(name) is None]
         return [name for name in unknown if lock.is_done(self.graph.steps[name])]
 
+    def weasels_differences(self, name: str) -> list[str]:
+        """Why what weasel's project.lock has of a step does not count."""
+        return [] if self._weasel_lock is None else self._weasel_lock.differences(self.graph.steps[name])
+
     def record(self, name: str) -> Record | None:
         """What is on record for a step; of one that weasel has done, what is on disk."""
         found = self.ledger.record(name)

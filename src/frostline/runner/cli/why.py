@@ -50,6 +50,9 @@ def _show(session: Session, decisions: dict[str, Decision], name: str) -> None:
     for cause in decision.causes:
         out(f"  {'though' if decision.action is Action.SKIP else 'because'} {_headline(cause)}")
         _show_details(session, cause)
+        if cause.kind is Kind.NEVER_RAN:
+            for line in session.weasels_differences(name):
+                out(f"    weasel ran it, as project.lock says, but {line}")
     record = _last_record(session, name)
     for line in _notes(session, name, record):
         out(f"  {line}")

@@ -56,7 +56,7 @@ class Entry:
 
 def command_of(step: Step) -> str | list[str]:
     """The step's command as DVC runs it: one line as a string, several as a list."""
-    lines = [_with_env(step, shell_line(line, shell=step.shell)) for line in step.script]
+    lines = [_with_env(step, shell_line(line, shell=step.shell, as_weasel=step.as_weasel)) for line in step.script]
     return lines[0] if len(lines) == 1 and "\n" not in lines[0] else lines
 
 

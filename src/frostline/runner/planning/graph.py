@@ -139,7 +139,7 @@ def _any_above(folders: set[str], paths: set[str]) -> bool:
 
 
 def check_workflows(project: Project) -> None:
-    """Note every word of a workflow, and of `wait_for`, that means no step, and steps that do nothing for their outputs.
+    """Note words of workflows and of `wait_for` that mean no step, and steps that do nothing for their outputs.
 
     Raises ProjectFileError.
     """

@@ -203,6 +203,7 @@ class _Expander:
             timeout_s=numbers.get("timeout_s"),
             retries=numbers.get("retries") or 0,
             shell=command.shell,
+            as_weasel=self.spec.weasel_only,
             no_skip=command.no_skip,
             line=command.place.line,
         )

@@ -7,6 +7,7 @@ on no others.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -21,6 +22,7 @@ UNCLOSED = r"(\$\{\s*(?:vars|env|matrix|profile)\b[^{}\n]*)"  # where REFERENCE 
 SPECIAL = re.compile(rf"(\$\$)|{REFERENCE.pattern}|{UNCLOSED}")
 SPECIAL_IN_SHELL = re.compile(rf"(\$\$(?=\{{))|{REFERENCE.pattern}|{UNCLOSED}")
 ENV_REFERENCE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
+_MARKED = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\1")  # a bare reference, for the time of a split
 PLAIN_LINE = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")  # the characters that shlex.quote leaves alone, and blanks
 KINDS = ("vars", "env", "matrix", "profile")
 MAX_DEPTH = 20
@@ -174,19 +176,34 @@ def with_env(text: str, environ: Mapping[str, str]) -> str:
     return ENV_REFERENCE.sub(lambda match: environ.get(match[1], ""), text)
 
 
-def words(line: str, environ: Mapping[str, str]) -> list[str]:
+def words(line: str, environ: Mapping[str, str], *, as_weasel: bool = False) -> list[str]:
     """Split a command line without a shell, then put in environment values.
 
-    A reference that stands alone is split at blanks and vanishes when empty, as an unquoted shell variable
-    does; inside a word or quotes its value stays whole. Raises ValueError when a quote is not closed.
+    A reference that stands alone is split at blanks and vanishes when empty, as an unquoted shell variable does; inside
+    a word or quotes its value stays whole. As weasel does it, values are put in first: blanks and quotes in them count
+    like those of the line. Raises ValueError when a quote is not closed.
     """
+    if as_weasel:
+        return shlex.split(ENV_REFERENCE.sub(lambda match: _weasels_value(environ.get(match[1], "")), line))
     parts: list[str] = []
-    for word in shlex.split(_mark_alone(line)):
-        if word.startswith("\0"):
-            parts += environ.get(word[1:], "").split()
+    for word in shlex.split(_mark_bare(line)):
+        name = _MARKED.fullmatch(word)
+        if name is not None:
+            parts += environ.get(name[1], "").split()
         else:
-            parts.append(with_env(word, environ))
+            parts.append(_MARKED.sub(lambda match: environ.get(match[1], ""), with_env(word, environ)))
     return parts
+
+
+def _weasels_value(value: str) -> str:
+    """A value as weasel puts it into a line, JSON's quotes taken off.
+
+    A backslash stays what it is, and 007 too: weasel makes an escape of the one and 7 of the other.
+    """
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        with contextlib.suppress(ValueError):
+            value = str(json.loads(value))
+    return value.replace("\\", "\\\\")
 
 
 def is_plain(line: str) -> bool:
@@ -194,14 +211,24 @@ def is_plain(line: str) -> bool:
     return PLAIN_LINE.fullmatch(line) is not None
 
 
-def shell_line(line: str, *, shell: bool) -> str:
+def shell_line(line: str, *, shell: bool, as_weasel: bool = False) -> str:
     """The same command for a shell, environment references as `$X`: what dvc.yaml gets."""
     if shell:
         return ENV_REFERENCE.sub(lambda match: f"${{{match[1]}}}", line)
     if is_plain(line):
         return " ".join(line.split())
-    parts = shlex.split(_mark_alone(line))
-    return " ".join("$" + word[1:] if word.startswith("\0") else shell_word(word) for word in parts)
+    return " ".join(_for_shell(word, as_weasel=as_weasel) for word in shlex.split(_mark_bare(line)))
+
+
+def _for_shell(word: str, *, as_weasel: bool) -> str:
+    """One word of a line whose bare references are marked: those that a value may fall apart in stay without quotes."""
+    alone = _MARKED.fullmatch(word)
+    if alone is not None:
+        return f"${alone[1]}"
+    if not as_weasel:
+        return shell_word(_MARKED.sub(r"${env.\1}", word))
+    pieces = _MARKED.split(word)
+    return "".join(f"${{{piece}}}" if index % 2 else piece and shell_word(piece) for index, piece in enumerate(pieces))
 
 
 def shell_word(word: str) -> str:
@@ -213,5 +240,21 @@ def shell_word(word: str) -> str:
     return "".join(quoted) or "''"
 
 
-def _mark_alone(line: str) -> str:
-    return re.sub(rf"(?<!\S){ENV_REFERENCE.pattern}(?!\S)", lambda match: "\0" + match[1], line)
+def _mark_bare(line: str) -> str:
+    """A line with the environment references marked that stand outside of quotes."""
+    parts: list[str] = []
+    at, quote = 0, ""
+    while at < len(line):
+        letter, found = line[at], None if quote else ENV_REFERENCE.match(line, at)
+        if found is not None:
+            parts.append(f"\0{found[1]}\1")
+            at = found.end()
+            continue
+        step = 2 if letter == "\\" and quote != "'" else 1
+        if step == 1 and letter == quote:
+            quote = ""
+        elif step == 1 and letter in "'\"" and not quote:
+            quote = letter
+        parts.append(line[at : at + step])
+        at += step
+    return "".join(parts)

@@ -190,6 +190,7 @@ class Step:
     timeout_s: float | None = None  # None: no limit
     retries: int = 0
     shell: bool = False
+    as_weasel: bool = False  # values of environment variables are put into a line before it is split
     no_skip: bool = False
     is_elsewhere: bool = False  # an output of it is another profile's in DVC's eyes, which has one stage for a path
     keeps_outputs: bool = False  # outputs are not removed before it runs: it replaces them itself

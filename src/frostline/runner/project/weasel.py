@@ -61,6 +61,21 @@ class WeaselLock:
         declared = tuple(path for path in step.deps if path not in step.imports)  # weasel follows no imports
         return self._agree(entry.get("deps"), declared) and self._agree(entry.get("outs"), step.all_outputs)
 
+    def differences(self, step: Step) -> list[str]:
+        """What keeps a step that the lock has from counting as done; nothing where the lock has no such step."""
+        entry = self.entries.get(step.name)
+        if not isinstance(entry, dict):
+            return []
+        script = entry.get("script")
+        found = []
+        if not isinstance(script, list) or _lines(map(str, script)) != self._script(step):
+            found.append("its script is another")
+        declared = tuple(path for path in step.deps if path not in step.imports)
+        for kind, key, paths in (("deps", "deps", declared), ("outputs", "outs", step.all_outputs)):
+            if not self._agree(entry.get(key), paths):
+                found.append(f"its {kind} are not as they were")
+        return found
+
     def _script(self, step: Step) -> list[str]:
         return _lines(with_env(line, self.environ) for line in step.script)
 

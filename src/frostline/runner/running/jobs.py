@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from frostline.errors import StepFailed
 from frostline.runner.keeping.places import Places
-from frostline.runner.project.references import shell_line, with_env, words
+from frostline.runner.project.references import env_names, shell_line, with_env, words
 from frostline.runner.project.spec import Step
 from frostline.runner.running.budget import DEVICES
 from frostline.runner.running.executors.base import Job
@@ -33,7 +34,7 @@ def job_of(step: Step, places: Places, environ: Mapping[str, str], *, gpus: tupl
     commands: list[str | tuple[str, ...]] = []
     shown = []
     for line in step.script:
-        command = shell_line(line, shell=True) if step.shell else _own_python(words(line, inner))
+        command = shell_line(line, shell=True) if step.shell else _own_python(_split(step, line, inner))
         if command:
             commands.append(command)
             shown.append(line)
@@ -66,6 +67,16 @@ def step_environ(
         inner[DEVICES] = ",".join(gpus)
     inner |= {key: with_env(value, environ) for key, value in step.env_values}
     return inner
+
+
+def _split(step: Step, line: str, environ: Mapping[str, str]) -> list[str]:
+    try:
+        return words(line, environ, as_weasel=step.as_weasel)
+    except ValueError as error:
+        raise StepFailed(
+            f"A value of the environment can't stand in this command line of '{step.name}': {line} ({error}).",
+            fix=f"Look for a quote without its pair in {', '.join(env_names(line))}, or put the reference in quotes.",
+        ) from error
 
 
 def _own_python(argv: list[str]) -> tuple[str, ...]:
