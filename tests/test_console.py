@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +80,34 @@ def test_an_error_of_the_system_is_printed_with_its_place_and_a_way_out(
     assert message == f"error: {os.strerror(number)}."
     assert where == "  where: /a/place"
     assert fix in way_out
+
+
+def _limited_to_nothing() -> None:
+    """What a child may write to a file: no byte. Stands in for a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+@pytest.mark.parametrize("n_lines", [1, 5000])
+def test_a_result_that_can_not_be_written_is_a_failure(tmp_path: Path, n_lines: int) -> None:
+    program = f"from frostline import console\nconsole.run_command(lambda: console.out('result\\n' * {n_lines}))"
+
+    with (tmp_path / "full").open("w") as full:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, preexec_fn=_limited_to_nothing
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: File too large.\n  where: standard output\n")
+
+
+def test_work_goes_on_when_its_progress_can_not_be_written(tmp_path: Path) -> None:
+    program = "from frostline import console\nfor n in range(9): console.say('x' * 9000)\nconsole.out('done')"
+
+    with (tmp_path / "full").open("w") as full:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, text=True, preexec_fn=_limited_to_nothing
+        )
+
+    assert (done.returncode, done.stdout) == (0, "done\n")

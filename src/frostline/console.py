@@ -63,17 +63,23 @@ def _clear_live() -> None:
 
 
 def _tell(text: str) -> None:
-    """Write to standard error; when its reader has gone, work goes on and what is said goes nowhere."""
+    """Write to standard error; when its reader has gone, or its disk is full, work goes on."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:
         sys.stderr = Path(os.devnull).open("w", encoding="utf8")  # noqa: SIM115  (open as long as the process lives)
 
 
 def out(text: str) -> None:
-    """Print a line of the result to standard output."""
-    print(text, flush=True)
+    """Print a line of the result to standard output. Raises OSError where that takes no more: a result is never lost
+    without a word."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def paint(text: str, colour: str) -> str:

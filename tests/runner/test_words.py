@@ -15,7 +15,7 @@ from frostline.runner.project.references import shell_line, words
 
 from .conftest import Playground
 
-# What weasel 0.4 made of a line and a value. Left out is what it spoils: 007 comes out as 7, a\\b with a backspace in it.
+# What weasel 0.4 made of a line and a value. Left out is what it spoils: 007 becomes 7, a\\b a backspace.
 BARE, INNER, QUOTED, SINGLE = "x ${env.V}", "x a${env.V}b", 'x "${env.V}"', "x '${env.V}' y"
 FACTS = [
     (BARE, "a b", ["a", "b"]), (INNER, "a b", ["aa", "bb"]), (QUOTED, "a b", ["a b"]), (SINGLE, "a b", ["a b", "y"]),
