@@ -25,7 +25,7 @@ EXIT_INTERRUPTED = 130
 CLEAR_LINE = "\r\x1b[K"
 
 _quiet = False
-_live_shown = False
+_live_length = 0  # of what `live` shows now
 
 
 def set_quiet(quiet: bool) -> None:
@@ -48,18 +48,24 @@ def has_live_line() -> bool:
 
 def live(text: str) -> None:
     """Show `text`, cut to the terminal's width, as a last line that the next message or `live` replaces."""
-    global _live_shown
+    global _live_length
     if has_live_line():
         width = shutil.get_terminal_size().columns - 1
-        _tell(f"{CLEAR_LINE}{text[:width]}")
-        _live_shown = True
+        _tell(f"{_clearing()}{text[:width]}")
+        _live_length = len(text[:width])
 
 
 def _clear_live() -> None:
-    global _live_shown
-    if _live_shown:
-        _tell(CLEAR_LINE)
-        _live_shown = False
+    global _live_length
+    if _live_length:
+        _tell(_clearing())
+        _live_length = 0
+
+
+def _clearing() -> str:
+    """What clears the live line; all the lines that a terminal made of it that has become narrower since."""
+    n_wraps = max(0, _live_length - 1) // max(1, shutil.get_terminal_size().columns)
+    return f"\x1b[{n_wraps}A\r\x1b[J" if n_wraps else CLEAR_LINE
 
 
 def _tell(text: str) -> None:
@@ -161,6 +167,19 @@ _WAYS_OUT = {
 }
 
 
+def _closed_folder(error: OSError) -> str | None:
+    """The way out where it is a folder that may not be written or entered, and not the file that the error names."""
+    if error.errno not in (errno.EACCES, errno.EPERM) or not error.filename:
+        return None
+    path = Path(os.fsdecode(error.filename))
+    for folder in reversed(path.parents):
+        if not os.access(folder, os.X_OK):
+            return f"The folder '{folder}' may not be entered: give yourself the right to it, or choose another place."
+        if not os.path.lexists(path) and folder == path.parent and not os.access(folder, os.W_OK):
+            return f"The folder '{folder}' may not be written to: give yourself the right, or choose another place."
+    return None
+
+
 def _report_unexpected(error: Exception) -> int:
     if isinstance(error, FileNotFoundError) and not error.filename and _folder_is_gone():
         print(f"{paint('error', 'red')}: The folder that this was started in is gone.", file=sys.stderr)
@@ -170,7 +189,7 @@ def _report_unexpected(error: Exception) -> int:
         if error.filename:
             print(f"  where: {os.fsdecode(error.filename)}", file=sys.stderr)
         if error.errno in _WAYS_OUT:
-            print(f"  fix:   {_WAYS_OUT[error.errno]}", file=sys.stderr)
+            print(f"  fix:   {_closed_folder(error) or _WAYS_OUT[error.errno]}", file=sys.stderr)
     else:
         print(f"{paint('error', 'red')}: unexpected {type(error).__name__}: {error}", file=sys.stderr)
         print("  fix:   set FROSTLINE_DEBUG=1 to see the traceback, and report it with the command.", file=sys.stderr)

@@ -8,7 +8,7 @@
     ├── ModelFileError        2    a fault in a saved model
     ├── ResultsError          2    a fault in a metrics, timing or log file
     ├── AssetError            1    an asset that can't be had
-    │   └── ChecksumError     2    an asset whose bytes are not the declared ones
+    │   └── ChecksumError     1    an asset whose bytes are not the declared ones
     ├── StepFailed            1    a step's command ended with a failure
     ├── StoreError            1    a fault in the ledger, the cache or local state
     └── TrainingError         1    a training run that can't go on
@@ -85,9 +85,7 @@ class AssetError(FrostlineError):
 
 
 class ChecksumError(AssetError):
-    """An asset whose bytes are not those that were declared."""
-
-    exit_code = 2
+    """An asset whose bytes are not those that were declared. It shows when the bytes are there, so at run time."""
 
 
 class StepFailed(FrostlineError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from frostline.console import out, set_quiet
-from frostline.errors import UsageError, did_you_mean, nearest
+from frostline.errors import UsageError, nearest
 from frostline.runner.project.yaml_places import YamlError, load_plain
 from frostline.runner.session import Session
 
@@ -144,7 +144,7 @@ def _overrides(
         given.append((name, value, _value(value)))
     for word in [*rest, *_weasels_words()]:
         if not word.startswith(("--vars.", "--env.")):
-            raise UsageError(f"Unknown argument '{word}'.", fix=_fix(word, values))
+            raise _unknown(word, values)
         name, _, value = word[2:].partition("=")
         given.append((name, value, _json_value(value)))
     variables: dict[str, Any] = {}
@@ -176,9 +176,15 @@ def _weasels_words() -> list[str]:
     return overrides
 
 
-def _fix(word: str, values: argparse.Namespace) -> str:
-    known = ["--" + name.replace("_", "-") for name in vars(values)] + ["--set", "--help"]
-    return did_you_mean(word, known) if word.startswith("--") else "See --help."
+def _unknown(word: str, values: argparse.Namespace) -> UsageError:
+    """The error for a word that no option of the verb takes."""
+    if word.partition("=")[0] in COMMON:
+        return UsageError(f"This verb takes no '{word}'.", fix="Leave it out, or see --help.")
+    if not word.startswith("--"):
+        return UsageError(f"Unknown argument '{word}'.", fix="See --help.")
+    own = [name.replace("_", "-") for name in vars(values) if name != "settings"] + ["set", "help"]
+    near = nearest(word.partition("=")[0].lstrip("-"), own)  # the dashes are alike in all of them
+    return UsageError(f"Unknown argument '{word}'.", fix=f"Did you mean '--{near}'?" if near else "See --help.")
 
 
 def _json_value(text: str) -> Any:

@@ -31,9 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="with --dry: decisions as JSON")
     parser.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="run up to N steps at once")
     parser.add_argument("--keep-going", action="store_true", help="after a failure, go on with what does not need it")
-    parser.add_argument(
-        "--executor", choices=("local", "ray"), default="local", help="where steps run (default: local)"
-    )
     parser.add_argument("--no-report", action="store_true", help="do not make the report after a workflow")
     add_strict(parser)
     add_project_options(parser)
@@ -223,8 +220,6 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     from frostline.runner.running.schedule import Schedule, asks_for_parallel
     from frostline.runner.running.signals import ends_like_ctrl_c
 
-    if values.executor != "local":
-        raise UsageError("The executor 'ray' is not there yet.", fix="Leave --executor out.")
     order = tuple(decision.step for decision in decisions)
     parallel = asks_for_parallel(session.graph, order, values.jobs) and not session.spec.weasel_only
     if parallel or (values.jobs or 1) > 1:

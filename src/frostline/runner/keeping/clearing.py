@@ -112,6 +112,7 @@ class Clearing:
             return False
 
     def _move_aside(self, path: PurePosixPath) -> None:
+        why = "was edited since a step made it" if self.ledger.has_made(path) else "no step here made"
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
         inner = [part for part in path.parts if part not in (path.anchor, "..")]  # weasel's outputs may lie outside
         target = self.places.asides.joinpath(f"{stamp}-{uuid.uuid4().hex[:6]}", *inner)
@@ -126,7 +127,7 @@ class Clearing:
             ) from error
         self.hasher.forget(str(path))
         self.say(
-            f"moved '{path}', which no step here made, to {target.relative_to(self.places.root)}"
+            f"moved '{path}', which {why}, to {target.relative_to(self.places.root)}"
             " (nothing removes it there; to have it back, move it to another path)"
         )
 

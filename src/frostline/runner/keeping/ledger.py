@@ -162,10 +162,17 @@ class Ledger:
 
     def has_seen(self, path: PurePosixPath, md5: str) -> bool:
         """Whether the record of any step says that `path` held this."""
+        return md5 in self._made(path)
+
+    def has_made(self, path: PurePosixPath) -> bool:
+        """Whether the record of any step says that it made `path`."""
+        return bool(self._made(path))
+
+    def _made(self, path: PurePosixPath) -> set[str]:
         bodies = [self.lock.bodies.get(name)[1] for name in self.lock.bodies]
         bodies += [local["body"] for local in map(self.locals.get, self.locals) if "body" in local]
         entries = [entry for body in bodies for entry in body.get("outs", ())]
-        return any(entry.get("path") == str(path) and str(entry.get("md5")) == md5 for entry in entries)
+        return {str(entry.get("md5")) for entry in entries if entry.get("path") == str(path)}
 
     def _meta_of(self, name: str) -> dict[str, Any]:
         """Our part of `meta` in dvc.yaml: read only where local state has nothing to say."""

@@ -16,7 +16,7 @@ from frostline.errors import ProjectFileError, UsageError, did_you_mean
 from frostline.runner.planning.names import Names
 from frostline.runner.project.expand import Project
 from frostline.runner.project.faults import Faults
-from frostline.runner.project.spec import FETCH, Place, Step
+from frostline.runner.project.spec import FETCH, Place, Step, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,18 +149,27 @@ def check_workflows(project: Project) -> None:
     for workflow, words in project.spec.workflows.items():
         for word in words:
             if not _means_something(project, names, word):
-                faults.unknown(word.place, f"step in the workflow '{workflow}'", word, known)
+                _note_unknown(project, faults, workflow, word, known)
     for step in project.steps:
         if step.all_outputs and not step.script and not project.spec.weasel_only:  # weasel runs what says nothing
             message = f"'{step.name}' has outputs, but no script to make them."
             faults.add(Place(step.line, 1), message, "Give it a 'script'.")
         for wanted in step.wait_for:
             if not _means_something(project, names, wanted):
-                faults.unknown(Place(step.line, 1), f"step in 'wait_for' of '{step.name}'", wanted, known)
+                faults.unknown(Place(step.line, 1), "step", wanted, known, inside=f" in 'wait_for' of '{step.name}'")
             elif list(names.matching(wanted)) == [step.name]:
                 message = f"'{step.name}' is to wait for itself."
                 faults.add(Place(step.line, 1), message, "Take it out of its 'wait_for'.")
     faults.raise_any()
+
+
+def _note_unknown(project: Project, faults: Faults, workflow: str, word: Text, known: list[str]) -> None:
+    """A word of a workflow that means no step; workflows do not hold each other."""
+    if word in project.spec.workflows:
+        what = "itself" if word == workflow else f"'{word}', which is a workflow too"
+        faults.add(word.place, f"The workflow '{workflow}' lists {what}.", "List the steps themselves.")
+    else:
+        faults.unknown(word.place, "step", word, known, inside=f" in the workflow '{workflow}'")
 
 
 def _means_something(project: Project, names: Names, word: str) -> bool:
@@ -333,7 +342,7 @@ def refuse_overlaps(project: Project, graph: Graph, order: Iterable[str]) -> Non
         if _reads_itself(step):
             faults.add(place, f"'{step.name}' reads what it writes, which has no place in a parallel run.")
         for path in step.all_outputs:
-            for other in sorted(writers.of(path) - {index}):
+            for other in sorted(other for other in writers.of(path) if other > index):  # of two, the first tells
                 faults.add(
                     place,
                     f"'{step.name}' and '{chosen[other].name}' both write '{path}', or inside it.",

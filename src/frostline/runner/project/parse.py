@@ -64,6 +64,11 @@ def _yaml_fault(text: str, error: YamlError, faults: Faults) -> ProjectFileError
     if word is not None:
         message = f"Between [ ] and {{ }}, '{word}' must stand in quotes: YAML takes its '{{' for a mapping's."
         return ProjectFileError(message, where=faults.where(word.place), fix=f'Write "{word}".')
+    marks = re.search(r"^(<{7}|>{7}) ", text, re.MULTILINE)
+    if marks is not None:
+        place = Place(text.count("\n", 0, marks.start()) + 1, 1)
+        way_out = "Choose one side of each."
+        return ProjectFileError("A merge has left its marks.", where=faults.where(place), fix=way_out)
     has_tab = re.search(r"^\s*\t", text, re.MULTILINE)
     fix = "Indent with spaces: YAML takes no tabs." if has_tab else None
     return ProjectFileError(error.message, where=faults.where(error.place), fix=fix)

@@ -116,6 +116,9 @@ class Scope:
 
     def _variable(self, path: str, place: Place, *, depth: int, raw: bool) -> Any:
         value: Any = self.variables
+        if not path.strip(". "):
+            self.faults.add(place, "'${vars}' names no variable.", "Write ${vars.NAME}.")
+            return None
         self.seen.add(path)
         for part in path.split("."):
             if not isinstance(value, Mapping) or part not in value:

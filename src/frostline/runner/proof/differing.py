@@ -112,7 +112,11 @@ def _yaml_at(session: Session, commit: str, file: Path) -> dict[str, Any]:
     try:
         content = load_plain(text) if text else {}
     except YamlError as error:
-        raise StoreError(f"{path} of {commit[:8]} can't be read: {error.message}.") from error
+        raise StoreError(
+            f"{path} of {commit[:8]} can't be read: {error.message}",
+            where=f"{path}:{error.place.line}",
+            fix="A merge may have left its marks there: compare with another revision.",
+        ) from error
     return content if isinstance(content, dict) else {}
 
 

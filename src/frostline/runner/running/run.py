@@ -263,6 +263,13 @@ class Runner:
         return body_of(step, digest)
 
     def _check_outputs(self, step: Step, log: Path) -> None:
+        dangling = [path for path in step.all_outputs if _leads_nowhere(self.session.root / path)]
+        if dangling:
+            raise StepFailed(
+                f"Step '{step.name}' left '{dangling[0]}' as a link that leads nowhere.",
+                where=str(log.relative_to(self.session.root)),
+                fix="Let it write the file itself, or link to one that is there.",
+            )
         missing = [path for path in step.all_outputs if not (self.session.root / path).exists()]
         if missing:
             raise StepFailed(
@@ -337,6 +344,10 @@ class Runner:
         append_record(self.places.records, line)
 
 
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
@@ -345,6 +356,12 @@ def missing_dep(session: Session, step: Step, dep: PurePosixPath) -> StepFailed:
     """The error for a dep that nobody makes and that is not there."""
     makers = session.graph.producers[step.name].get(dep, ())
     where = f"{session.spec.file_name}:{step.line}"
+    if any(dep == path or path in dep.parents for path in step.all_outputs):
+        return StepFailed(
+            f"Step '{step.name}' reads '{dep}', which it writes itself, and it is not there.",
+            where=where,
+            fix=f"Put a first '{dep}' there by hand, or take it out of the step's deps.",
+        )
     if makers:
         return StepFailed(
             f"Step '{step.name}' needs '{dep}', which '{makers[0]}' makes, but it is not there.",
