@@ -219,6 +219,7 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     from frostline.runner.running.run import Options, Runner, missing_dep
     from frostline.runner.running.schedule import Schedule, asks_for_parallel
     from frostline.runner.running.signals import ends_like_ctrl_c
+    from frostline.runner.running.trespass import trespasses
 
     order = tuple(decision.step for decision in decisions)
     parallel = asks_for_parallel(session.graph, order, values.jobs) and not session.spec.weasel_only
@@ -254,7 +255,10 @@ def _carry_out(session: Session, selection: Selection, decisions: list[Decision]
     finally:
         executor.close()
         runner.close()
-    out(reporter.summary(tally, time.monotonic() - started))
+    elapsed = time.monotonic() - started
+    for line in trespasses(session, (*tally.skipped, *tally.ran, *tally.restored), time.time() - elapsed):
+        say(f"warning: {line}")
+    out(reporter.summary(tally, elapsed))
     if (error := failure_of(tally)) is not None:
         raise error
     if selection.workflows and not values.no_report:
