@@ -51,6 +51,21 @@ def test_a_project_in_weasels_vocabulary_gets_none(chain: Playground) -> None:
     assert not (chain.root / ".gitignore").exists()
 
 
+def test_what_init_makes_may_meet_its_git_late(playground: Playground) -> None:
+    root = str(playground.root / "new")
+    playground.project("init", root)
+    new = Playground(playground.root / "new", playground.capture)
+    new.project("run", "all")
+    git(new, "init", "-q")
+    commit_all(new)
+
+    new.write({"project.yml": new.read("project.yml").replace("world", "moon")})
+
+    assert "warning" not in hear(new, "run", "all")
+    assert "greet:" in new.read("dvc.yaml")
+    assert "greeting.txt" not in git(new, "ls-files")
+
+
 def test_a_git_that_comes_later_is_noticed_and_the_ledger_stays_whole(chain: Playground) -> None:
     chain.project("run", "all")
     git(chain, "init", "-q")

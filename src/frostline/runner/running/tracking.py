@@ -49,9 +49,11 @@ def settle_tracked(session: Session, names: Iterable[str], say: Say) -> list[str
 def unhidden(session: Session, paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
     """Those of some outputs that git would show as new files, or would if it were here.
 
-    A project in weasel's vocabulary gets no .gitignore before there is a git: weasel writes none.
+    A project in weasel's vocabulary gets no .gitignore before there is a git, as weasel writes none; but where it has
+    one, a git is meant to come.
     """
-    if session.spec.weasel_only and not in_repository(session.root):
+    root = session.root
+    if session.spec.weasel_only and not in_repository(root) and not (root / ".gitignore").is_file():
         return []
     return gitfiles.unignored(session.root, paths)
 

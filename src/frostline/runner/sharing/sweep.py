@@ -91,7 +91,7 @@ def expected_ledgers(root: Path) -> Iterator[Path]:
     """The dvc.lock files that must be there: git has them, or the dvc.yaml beside them tells of runs."""
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name not in NO_LEDGER_HERE]
-        if "dvc.yaml" in files and has_our_stages(Path(folder) / "dvc.yaml"):
+        if "dvc.yaml" in files and LOCK not in files and has_our_stages(Path(folder) / "dvc.yaml"):
             yield Path(folder) / LOCK
     yield from (root / path for path in gitfiles.lost_files(root) if is_ledger(path.name))
 
