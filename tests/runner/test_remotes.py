@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -229,6 +230,32 @@ def test_a_push_names_what_is_nowhere(pushed: Playground) -> None:
 
     lacking = "lack 2 outputs of 2 steps: first.txt, second.txt."
     assert caught.value.message == f"The store and the remote 'default' {lacking}"
+
+
+@needs_dvc
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_what_others_keep_here_and_nobody_has_is_no_success(chain: Playground, verb: str) -> None:
+    chain.write({"project.yml": CHAIN + "remotes: {default: ../remote}\n"})
+    chain.project("run", "all")
+    chain.project("push")
+    chain.write({"raw.dvc": f"outs:\n- md5: {'ab' * 16}\n  size: 3\n  hash: md5\n  path: raw\n"})
+
+    with pytest.raises(StoreError, match="neither here nor there"):
+        chain.project(verb)
+
+
+@needs_dvc
+def test_an_asset_that_comes_from_its_own_source_is_no_loss(playground: Playground) -> None:
+    digest = hashlib.sha256(b"words\n").hexdigest()
+    assets = f"assets: [{{dest: words.txt, url: sources/words.txt, sha256: {digest}}}]\n"
+    playground.write({"project.yml": CHAIN + assets + "remotes: {default: ../remote}\n"})
+    playground.write({"sources/words.txt": "words\n", "source.txt": "one\n", "other.txt": "two\n"})
+    playground.project("run", "all", "fetch")
+    (playground.root / "words.txt").unlink()
+    shutil.rmtree(playground.root / ".dvc/cache")
+
+    playground.project("push")
+    playground.project("pull")
 
 
 def test_a_run_with_nothing_to_do_fills_a_store_that_is_gone(chain: Playground) -> None:

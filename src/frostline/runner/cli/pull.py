@@ -11,10 +11,9 @@ import os
 from pathlib import Path
 
 from frostline.console import out, say
-from frostline.errors import StoreError
 from frostline.runner.cli.checkout import tell_missing
 from frostline.runner.cli.options import add_project_options, open_session
-from frostline.runner.cli.push import IN_GIT, add_transfer_options, dvc_words, refuse_lacking, take_remote, targets_of
+from frostline.runner.cli.push import add_transfer_options, dvc_words, refuse_lacking, take_remote, targets_of
 from frostline.runner.cli.tables import count
 from frostline.runner.keeping.dvcfile import foreign_stages
 from frostline.runner.sharing.checkout import CheckedOut, check_out, sessions_on_record
@@ -42,9 +41,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     for one in [session] if targets else sessions_on_record(session):
         chosen = one.select(names, only=True).order if names else tuple(one.graph.steps)
         profile = one.project.profile
-        lacking.lacking |= {
-            f"{profile}/{name}": paths for name, paths in refill(one, chosen, say, look_only=True).lacking.items()
-        }
+        lacking.add(refill(one, chosen, say, look_only=True), profile)
         if values.no_checkout:
             continue
         result = check_out(one, chosen, say)
@@ -59,9 +56,8 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         tell_missing(
             total, place, "Push them where they were made (project push), or make them anew: project run."
         )
-    refuse_lacking(lacking, f"The remote '{remote}' and the store lack", PUSH_FIRST)
-    if not is_whole and (values.branches or values.tags or values.commits):
-        raise StoreError(IN_GIT, where=f"remote '{remote}'", fix=PUSH_FIRST)
+    if lacking.lacking or not is_whole:
+        refuse_lacking(lacking, f"The remote '{remote}' and the store lack", PUSH_FIRST)
 
 
 def _has_foreign_data(root: Path) -> bool:

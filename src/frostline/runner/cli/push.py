@@ -17,8 +17,6 @@ from frostline.runner.sharing.checkout import sessions_on_record
 from frostline.runner.sharing.refill import Refilled, refill
 from frostline.runner.sharing.remotes import choose, is_remote, transfer
 
-IN_GIT = "Some contents that ledgers refer to are neither here nor on the remote."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `project push`."""
@@ -51,19 +49,18 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
     lacking = Refilled()
     for one in [session] if targets else sessions_on_record(session):
         chosen = one.select(names, only=True).order if names else tuple(one.graph.steps)
-        refilled = refill(one, chosen, say)
-        lacking.n_back += refilled.n_back
-        lacking.lacking |= {f"{one.project.profile}/{name}": paths for name, paths in refilled.lacking.items()}
+        lacking.add(refill(one, chosen, say), one.project.profile)
     if lacking.n_back:
         say(f"put {count(lacking.n_back, 'output')} back into the store, which lacked what was in place")
-    if transfer(session, ["push", *dvc_words(values), *targets], remote):
-        return  # what lacks here, the remote has
-    refuse_lacking(lacking, f"The store and the remote '{remote}' lack", "Make them anew: project run.")
-    raise StoreError(IN_GIT, where=f"remote '{remote}'", fix="DVC names their digests above.")
+    if not transfer(session, ["push", *dvc_words(values), *targets], remote):  # else the remote has what lacks here
+        refuse_lacking(lacking, f"The store and the remote '{remote}' lack", "Make them anew: project run.")
 
 
 def refuse_lacking(lacking: Refilled, lack: str, fix: str) -> None:
-    """Raise StoreError where outputs that are on record are not where they should be."""
+    """Raise StoreError for what DVC has found nowhere, unless it can only be assets that come from elsewhere."""
+    if not lacking.lacking and not lacking.n_later:
+        message = "Some contents that other ledgers refer to (others' here, or those in git) are neither here nor there."
+        raise StoreError(message, fix="DVC names their digests above.")
     if lacking.lacking:
         steps = count(len(lacking.lacking), "step")
         raise StoreError(f"{lack} {count(len(lacking.paths), 'output')} of {steps}: {some(lacking.paths)}.", fix=fix)

@@ -24,12 +24,19 @@ class Refilled:
     """What became of the recorded outputs that the store lacked."""
 
     n_back: int = 0  # outputs that are in the store again
+    n_later: int = 0  # assets that neither place nor store has, and that come from their own source
     lacking: dict[str, list[PurePosixPath]] = field(default_factory=dict)  # step -> outputs that nobody here has
 
     @property
     def paths(self) -> list[PurePosixPath]:
         """All that lacks."""
         return [path for paths in self.lacking.values() for path in paths]
+
+    def add(self, other: Refilled, profile: str) -> None:
+        """Count what another profile has, too."""
+        self.n_back += other.n_back
+        self.n_later += other.n_later
+        self.lacking |= {f"{profile}/{name}": paths for name, paths in other.lacking.items()}
 
 
 def refill(session: Session, names: Iterable[str], say: Callable[[str], None], *, look_only: bool = False) -> Refilled:
@@ -55,7 +62,9 @@ def refill(session: Session, names: Iterable[str], say: Callable[[str], None], *
         if not look_only:
             _remember(session, step, record)
         lost = [path for path in step.outputs if path in wanted and path not in back]
-        lost = [path for path in lost if not _comes(session, step, path, wanted[path])]
+        coming = [path for path in lost if _comes(session, step, path, wanted[path])]
+        result.n_later += len(coming)
+        lost = [path for path in lost if path not in coming]
         if lost:
             result.lacking[name] = lost
     session.hasher.save()
