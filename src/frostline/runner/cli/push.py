@@ -59,7 +59,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
 def refuse_lacking(lacking: Refilled, lack: str, fix: str) -> None:
     """Raise StoreError for what DVC has found nowhere, unless it can only be assets that come from elsewhere."""
     if not lacking.lacking and not lacking.n_later:
-        message = "Some contents that other ledgers refer to (others' here, or those in git) are neither here nor there."
+        message = "Some contents that ledgers refer to (others', or those in git) are neither here nor there."
         raise StoreError(message, fix="DVC names their digests above.")
     if lacking.lacking:
         steps = count(len(lacking.lacking), "step")
