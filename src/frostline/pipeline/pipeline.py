@@ -15,8 +15,8 @@ from typing import Any
 
 from frostline.components.protocol import Component
 from frostline.corpora.batching import batch_by_words
+from frostline.embedding.embedders import embedders_in
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import transformers_in
 from frostline.errors import UsageError, did_you_mean
 from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
@@ -108,8 +108,8 @@ class Pipeline:
         scorer = Scorer()
         with ExitStack() as stack:
             for name in self.order:
-                for transformer in transformers_in(self.part(name).model):
-                    stack.enter_context(transformer.ready.fixed_weights())
+                for embedder in embedders_in(self.part(name).model):
+                    stack.enter_context(embedder.fixed_weights())
             for batch in batch_by_words(references, batch_words):
                 predictions = [reference.without_annotations() for reference in batch]
                 self._annotate(predictions, keep_activations=False)

@@ -23,12 +23,11 @@ from thinc.api import Model
 import frostline
 from frostline import files
 from frostline.config import load_config
-from frostline.embedding.hub import save_encoder
-from frostline.embedding.transformer import load_encoder
+from frostline.embedding import embedders
 from frostline.errors import ModelFileError
 from frostline.layers.tensor_files import save_tensors
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of
+from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, private_embedders
 
 FORMAT_VERSION = 1
 MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*")
@@ -66,7 +65,7 @@ def load(path: Path | str, *, device: str = "") -> Pipeline:
     pipeline = assemble(load_config(folder / "config.cfg"), device=device)
     for name, model in models_of(pipeline):
         for node, place in _encoders(model, folder / name):
-            load_encoder(node, place)
+            embedders.load(node, place)
     for name, component in pipeline.components.items():
         file = folder / name / "state.json"
         try:
@@ -84,7 +83,7 @@ def _save_part(pipeline: Pipeline, name: str, model: Model, folder: Path) -> Non
     folder.mkdir()
     files.write_json_atomic(folder / "state.json", pipeline.part(name).state())
     for node, place in _encoders(model, folder):
-        save_encoder(node.attrs["torch_module"], place)
+        embedders.embedder_of(node).save(place)
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in _own_weights(pipeline, name).items()}
     if weights:
         save_tensors(weights, folder / "weights.safetensors", metadata={"format": "pt"})
@@ -96,19 +95,21 @@ def _own_weights(pipeline: Pipeline, name: str) -> dict[str, torch.Tensor]:
     of_encoders = {
         parameter.data_ptr()
         for node, _ in _encoders(model, Path())
-        for parameter in node.attrs["torch_module"].parameters()
+        for parameter in embedders.embedder_of(node).module.parameters()
     }
-    prefix = f"{name}/"
+    owners = [name]
+    if name in pipeline.components:
+        owners += [owner for owner, _ in private_embedders(name, model)]
     return {
-        key.removeprefix(prefix): values
+        key.removeprefix(name)[1:]: values  # behind "/", or behind "." for a private tok2vec's
         for key, values in sorted(pipeline.parameters.named_values.items())
-        if key.startswith(prefix) and values.data_ptr() not in of_encoders
+        if key.partition("/")[0] in owners and values.data_ptr() not in of_encoders
     }
 
 
 def _encoders(model: Model, folder: Path) -> list[tuple[Model, Path]]:
-    """The layers of a model that hold an encoder, with the folder of each."""
-    nodes = [node for node in model.walk() if "transformer" in node.attrs]
+    """The layers of a model that hold an encoder with files of its own, with the folder of each."""
+    nodes = [node for node in embedders.embedder_nodes(model) if embedders.embedder_of(node).keeps_files]
     return [(node, folder / ("encoder" if number == 0 else f"encoder-{number}")) for number, node in enumerate(nodes)]
 
 
