@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from frostline.runner.running.executors.base import Executor, Job, Outcome, Runn
 from frostline.runner.running.jobs import job_of
 from frostline.runner.running.locks import Locks
 from frostline.runner.running.logfiles import forget_old_logs
+from frostline.runner.running.origins import origin_of
 from frostline.runner.running.records import append_record, git_state, machine, measured
 from frostline.runner.running.refresh import refresh, with_deps_of_today
 from frostline.runner.session import Session
@@ -136,10 +136,14 @@ class Runner:
 
     def _restore(self, step: Step, decision: Decision) -> None:
         assert decision.body is not None
+        deps = {path: self.session.digest(path) for path in step.deps}
         self.restorer.bring(step, decision.body, self.clearing.spare)
         self.clearing.release(step.all_outputs)
         self._ignore(step)
         self._record(step, with_deps_of_today(self.session, step, decision.body))
+        if step.checkpoint:
+            origin = origin_of(self.session, step, deps)
+            self.clearing.drop_served(step.checkpoint, origin, strict=self.session.strict)
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack, gpus: tuple[str, ...] | None) -> Work:
         if self.options.machine is not None:
@@ -150,7 +154,9 @@ class Runner:
         deps = {path: self.session.digest(path) for path in step.deps}
         self._clear_outputs(step)
         self._ignore(step)
-        self._note_begin(step)
+        self.clearing.begin(self._cleared(step))
+        if step.checkpoint:
+            self.clearing.hand_over(step.checkpoint, origin_of(self.session, step, deps), strict=self.session.strict)
         forget_old_logs(self.places.logs(step.name))
         return Work(
             step=step,
@@ -189,12 +195,6 @@ class Runner:
     def _works_in_place(self, step: Step) -> bool:
         """Whether a step's outputs are left where they are; any step's are, in a file of weasel's vocabulary."""
         return step.keeps_outputs or self.session.spec.weasel_only or step.name in self.session.graph.overlapping
-
-    def _note_begin(self, step: Step) -> None:
-        """Note what the step will have made if this process is killed; a checkpoint of another's stays another's."""
-        fresh = [path for path in step.checkpoint if not os.path.lexists(self.session.root / path)]
-        left = [path for path in step.checkpoint if self.clearing.is_leftover(path)]
-        self.clearing.begin([*self._cleared(step), *fresh, *left])
 
     def _cleared(self, step: Step) -> tuple[PurePosixPath, ...]:
         """The outputs that are the step's alone, as they were taken away before it began."""
