@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from frostline.console import say
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner.digests.walking import Mark, Tree, look, mark_of, walk
+from frostline.runner.digests.walking import DeadLink, Mark, Tree, look, mark_of, walk
 
 if TYPE_CHECKING:
     from frostline.runner.digests.tree_memory import TreeMemory
@@ -89,7 +89,8 @@ class Hasher:
     def digest(self, path: str) -> Digest | None:
         """The digest of a path relative to the root (or absolute); None when nothing is there.
 
-        Raises StoreError for what can't be hashed: pipes, devices, broken links, files that may not be read.
+        Raises StoreError for what can't be hashed: pipes, devices, files that may not be read; DeadLink for a link
+        that leads nowhere, or a folder with one in it.
         """
         if path not in self.seen:
             known = self._known(path)
@@ -98,6 +99,20 @@ class Hasher:
             else:
                 self.seen[path] = known
         return self.seen[path]
+
+    def whole(self, path: str) -> Digest | None:
+        """The digest of an output; None when it is not there, or spoilt by a link that leads nowhere."""
+        try:
+            return self.digest(path)
+        except DeadLink:
+            return None
+
+    def is_gone(self, path: str) -> bool:
+        """Whether nothing is at a path; a link that leads nowhere is something."""
+        try:
+            return self.digest(path) is None
+        except DeadLink:
+            return False
 
     def look_ahead(self, paths: Iterable[str]) -> None:
         """Find the digests of many paths, reading side by side what must be read. Faults wait for `digest`."""

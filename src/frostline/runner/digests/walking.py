@@ -20,6 +20,10 @@ _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a de
 _INODE_BITS = (1 << 63) - 1  # some file systems use the 64th bit, for which a signed column has no room
 
 
+class DeadLink(StoreError):
+    """A link that leads nowhere: what it stands for is lost."""
+
+
 @dataclass(slots=True)
 class Tree:
     """The files of a folder, in an order that depends on their names alone: columns, as there may be a million."""
@@ -88,7 +92,7 @@ def _name(entry: os.DirEntry[str]) -> str:
 def look(path: str) -> os.stat_result | None:
     """What `stat` says of a path, links followed; None when nothing is there.
 
-    Raises StoreError for a link that leads nowhere, for a path that may not be looked at, and for what is neither
+    Raises DeadLink for a link that leads nowhere, StoreError for a path that may not be looked at, and for what is neither
     file nor folder.
     """
     try:
@@ -109,8 +113,8 @@ def mark_of(status: os.stat_result) -> Mark:
     return status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS
 
 
-def _leads_nowhere(path: str) -> StoreError:
-    return StoreError(f"'{path}' is a link that leads nowhere.", fix="Remove it, or make its target.")
+def _leads_nowhere(path: str) -> DeadLink:
+    return DeadLink(f"'{path}' is a link that leads nowhere.", fix="Remove it, or make its target.")
 
 
 def irregular(path: str, mode: int) -> StoreError:

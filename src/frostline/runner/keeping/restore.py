@@ -84,14 +84,14 @@ class Restorer:
         return not self._is_in_place(entry) and (whole or not self._can_go(step, path))
 
     def _is_in_place(self, entry: Mapping[str, Any]) -> bool:
-        seen = self.hasher.digest(entry["path"])
+        seen = self.hasher.whole(entry["path"])
         return seen is not None and seen.md5 == entry["md5"]
 
     def _can_go(self, step: Step, path: PurePosixPath) -> bool:
         """Whether an output can be done without; one of another result is taken away, unless git has it."""
         if path not in step.dispensable:
             return False
-        return self.hasher.digest(str(path)) is None or not tracked(self.root, [path])
+        return self.hasher.is_gone(str(path)) or not tracked(self.root, [path])
 
     def _dressed(self, body: Body) -> Body:
         return {key: body[key] for key in ("cmd", "deps", "params", "outs") if key in body}

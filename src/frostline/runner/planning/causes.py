@@ -93,6 +93,8 @@ def _upstream(cause: Cause) -> str:
 def _output(cause: Cause) -> str:
     if cause.old is None:
         return f"output '{cause.name}' is new"
+    if cause.note:
+        return f"output '{cause.name}' is not as the step left it: {cause.note.rstrip('.')}"
     if cause.new is None:
         return f"output '{cause.name}' is missing"
     return f"output '{cause.name}' is not as the step left it: {_digest(cause.old)} → {_digest(cause.new)}"

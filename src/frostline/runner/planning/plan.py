@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
 
+from frostline.runner.digests.walking import DeadLink
 from frostline.runner.keeping.ledger import Body, Record, command_of
 from frostline.runner.planning.causes import Cause, Kind
 from frostline.runner.planning.graph import Graph
@@ -212,7 +213,11 @@ def _output_causes(graph: Graph, step: Step, record: Record, facts: Facts) -> li
         before = made.get(str(path))
         if before is None:
             continue
-        today = facts.digest(path)
+        try:
+            today = facts.digest(path)
+        except DeadLink as error:  # what was made is lost, in part at least: no fault that only the user can mend
+            causes.append(Cause(kind=Kind.OUTPUT, name=str(path), old=before, note=error.message))
+            continue
         if today is None:
             causes.append(Cause(kind=Kind.OUTPUT, name=str(path), old=before))
         elif graph.last_writers[path] == step.name and today != before and not _others_write(graph, step, path):

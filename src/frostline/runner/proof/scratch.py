@@ -119,7 +119,7 @@ def _copy_input(session: Session, path: PurePosixPath, md5: str, root: Path) -> 
     if path.is_absolute():
         return  # it is read where it lies, here as in a run
     target = Path(os.path.normpath(root / path))
-    seen = session.digest(path)
+    seen = session.hasher.whole(str(path))
     store: Store = session.restorer.store
     if seen is not None and seen.md5 == md5:
         _copy_in_place(session, path, target)

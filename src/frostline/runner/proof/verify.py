@@ -227,7 +227,7 @@ def _listing(session: Session, path: PurePosixPath, md5: str) -> dict[str, str] 
     """name -> digest of the files of a recorded output; of a file, the one name is empty."""
     if not md5.endswith(".dir"):
         return {"": md5}
-    seen = session.digest(path)
+    seen = session.hasher.whole(str(path))
     if seen is not None and seen.md5 == md5:
         return session.hasher.files_of(str(path))
     store: Store = session.restorer.store

@@ -1,4 +1,4 @@
-"""What a try of a step is made from, so that its checkpoint reaches no other command and no other inputs. Writes nothing.
+"""What a try of a step is made from, so that its checkpoint reaches no other command and no other inputs.
 
 Variables count by what they make of command and deps: one that only sets a time limit may change between two tries.
 """
