@@ -26,7 +26,7 @@ from frostline.runner.digests.walking import DeadLink, Mark, Tree, look, mark_of
 if TYPE_CHECKING:
     from frostline.runner.digests.tree_memory import TreeMemory
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 MUCH_BYTES = 2 << 30  # takes seconds to hash, so it is said
 RACY_NS = 20_000_000  # a file written this shortly before it was hashed may change again in the same clock tick
 
@@ -66,7 +66,7 @@ def listing_bytes(files: Mapping[str, str]) -> bytes:
 
 
 class Hasher:
-    """Digests of paths under a root, remembered by size, time and inode.
+    """Digests of paths under a root, remembered by size, times and inode.
 
     Args:
         root: the project's folder.
@@ -166,8 +166,8 @@ class Hasher:
         mark = mark_of(status)
         is_exec = bool(status.st_mode & 0o111)
         known = self.files.get(path)
-        if known is not None and tuple(known[:3]) == mark:
-            return Digest(known[3], mark[0], is_exec=is_exec)
+        if known is not None and tuple(known[:-1]) == mark:
+            return Digest(known[-1], mark[0], is_exec=is_exec)
         return _Unread(path, [(full, mark[0])], [mark], is_exec)
 
     def _known_tree(self, path: str) -> Digest | _Unread:
@@ -265,7 +265,7 @@ def _may_be_remembered(path: str, mark: Mark) -> bool:
         status = look(path)
     except StoreError:
         return False
-    return status is not None and mark_of(status) == mark and time.time_ns() - mark[1] > RACY_NS
+    return status is not None and mark_of(status) == mark and time.time_ns() - max(mark[1], mark[2]) > RACY_NS
 
 
 def load_json(path: Path) -> dict[str, Any]:

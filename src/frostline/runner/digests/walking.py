@@ -15,7 +15,8 @@ from pathlib import Path
 from frostline.errors import StoreError
 from frostline.runner.digests.ignores import ignores_above
 
-Mark = tuple[int, int, int]  # size, mtime_ns, inode
+Mark = tuple[int, int, int, int]  # size, mtime_ns, ctime_ns, inode
+N_MARKS = 4
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 _INODE_BITS = (1 << 63) - 1  # some file systems use the 64th bit, for which a signed column has no room
 
@@ -29,17 +30,17 @@ class Tree:
     """The files of a folder, in an order that depends on their names alone: columns, as there may be a million."""
 
     names: list[str] = field(default_factory=list)  # posix, relative to the folder
-    marks: array[int] = field(default_factory=lambda: array("q"))  # three a file: size, mtime_ns, inode
+    marks: array[int] = field(default_factory=lambda: array("q"))  # N_MARKS a file, as in Mark
 
     def mark(self, index: int) -> Mark:
-        """Size, time and inode of one file."""
-        size, mtime_ns, inode = self.marks[3 * index : 3 * index + 3]
-        return size, mtime_ns, inode
+        """Size, times and inode of one file."""
+        size, mtime_ns, ctime_ns, inode = self.marks[N_MARKS * index : N_MARKS * (index + 1)]
+        return size, mtime_ns, ctime_ns, inode
 
     @property
     def n_bytes(self) -> int:
         """Size of all files together."""
-        return sum(self.marks[0::3])
+        return sum(self.marks[0::N_MARKS])
 
 
 def walk(root: Path, relative: str) -> Tree:
@@ -72,7 +73,7 @@ def walk(root: Path, relative: str) -> Tree:
             if not stat.S_ISREG(status.st_mode):
                 raise irregular(entry.path, status.st_mode)
             tree.names.append(prefix + entry.name)
-            tree.marks.extend((status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS))
+            tree.marks.extend(mark_of(status))
         pending += reversed(folders)
     return tree
 
@@ -109,8 +110,14 @@ def look(path: str) -> os.stat_result | None:
 
 
 def mark_of(status: os.stat_result) -> Mark:
-    """What tells a changed file from an unchanged one."""
-    return status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS
+    """What tells a changed file from an unchanged one.
+
+    The time of the last change of the inode is set by the system alone, so it tells of a file that was written in place
+    and given its old time again. Of a read-only file with several names it tells nothing: a link out of the store
+    shares its inode with all others, each of which moves that time.
+    """
+    ctime_ns = status.st_ctime_ns if status.st_nlink == 1 or status.st_mode & 0o222 else 0
+    return status.st_size, status.st_mtime_ns, ctime_ns, status.st_ino & _INODE_BITS
 
 
 def _leads_nowhere(path: str) -> DeadLink:
