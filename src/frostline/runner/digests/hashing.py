@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from frostline.console import say
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner.digests.walking import DeadLink, Mark, Tree, look, mark_of, walk
+from frostline.runner.digests.walking import DeadLink, FolderLink, Mark, Tree, look, mark_of, walk
 
 if TYPE_CHECKING:
     from frostline.runner.digests.tree_memory import TreeMemory
@@ -77,6 +77,8 @@ class Hasher:
         self.root = root
         self.state = state
         self.seen: dict[str, Digest | None] = {}  # answers of this run
+        self.links: dict[str, dict[str, FolderLink]] = {}  # of the folders looked at
+        self.strange: dict[str, str] = {}  # of the same: a name that is no UTF-8
         self.files: dict[str, Any] = {}
         self.trees: dict[str, Any] = {}
         self.last_listing: tuple[str, dict[str, str]] | None = None  # of the folder that was read last
@@ -135,7 +137,8 @@ class Hasher:
 
     def forget(self, path: str) -> None:
         """Look again at `path` the next time it is asked for. Paths around it are for those to forget who use them."""
-        self.seen.pop(path, None)
+        for known in (self.seen, self.links, self.strange):
+            known.pop(path, None)
         if self.last_listing is not None and self.last_listing[0] == path:
             self.last_listing = None
 
@@ -151,7 +154,7 @@ class Hasher:
     def files_of(self, path: str) -> dict[str, str]:
         """Relative path -> md5 of the files in a folder whose digest was asked for."""
         if self.last_listing is None or self.last_listing[0] != path:
-            self._read([self._unread_tree(path, walk(self.root, path))])
+            self._read([self._unread_tree(path, *self._walk(path))])
         assert self.last_listing is not None
         return self.last_listing[1]
 
@@ -171,21 +174,41 @@ class Hasher:
         return _Unread(path, [(full, mark[0])], [mark], is_exec)
 
     def _known_tree(self, path: str) -> Digest | _Unread:
-        tree = walk(self.root, path)
-        signature = _signature(tree)
+        tree, signature = self._walk(path)
         known = self.trees.get(path)
         if known is not None and known[0] == signature:
             return Digest(known[1], known[2], known[3])
         return self._unread_tree(path, tree, signature)
 
-    def _unread_tree(self, path: str, tree: Tree, signature: str | None = None) -> _Unread:
+    def _walk(self, path: str) -> tuple[Tree, str]:
+        """A folder and its signature; what no digest can say of it is noted."""
+        tree = walk(self.root, path)
+        names = "\0".join(tree.names)
+        try:
+            data = names.encode()
+        except UnicodeEncodeError:
+            data = os.fsencode(names)
+            self.strange[path] = next(name for name in tree.names if not _is_text(name))
+        self.links[path] = tree.links
+        return tree, md5_bytes(data + b"\0" + tree.marks.tobytes())
+
+    def links_in(self, path: str) -> Mapping[str, FolderLink]:
+        """The links to folders in a folder that counts; none where nothing can be looked at."""
+        if path not in self.seen and path not in self.links:
+            self.links[path] = {}
+            with suppress(StoreError):
+                if (self.root / path).is_dir():
+                    self._walk(path)
+        return self.links.get(path, {})
+
+    def _unread_tree(self, path: str, tree: Tree, signature: str) -> _Unread:
         """A folder of which those files must be read that are not as they were."""
         from frostline.runner.digests.tree_memory import load_tree
 
         memory = load_tree(self._tree_file(path)) if self.state else None
         known = memory.by_name() if memory is not None else {}
         base = f"{self.root / path}/"
-        unread = _Unread(path, tree=tree, signature=signature or _signature(tree))
+        unread = _Unread(path, tree=tree, signature=signature)
         for index, name in enumerate(tree.names):
             mark = tree.mark(index)
             old = known.get(name)
@@ -255,8 +278,12 @@ def _settled(tree: Tree, digests: list[str], unsettled: set[int]) -> TreeMemory:
     return TreeMemory(Tree([tree.names[index] for index in kept], marks), [digests[index] for index in kept])
 
 
-def _signature(tree: Tree) -> str:
-    return md5_bytes(os.fsencode("\0".join(tree.names)) + b"\0" + tree.marks.tobytes())
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _may_be_remembered(path: str, mark: Mark) -> bool:

@@ -1,7 +1,7 @@
 """The files of a folder that count, with what `stat` says of each: one pass, a few microseconds a file.
 
-Follows links to files, leaves links to folders out (as DVC does), obeys `.dvcignore`. What is neither file nor folder
-is an error, never waited for. Reads no contents.
+Follows links to files, leaves links to folders out (as DVC does) but tells of them, obeys `.dvcignore`. What is neither
+file nor folder is an error, never waited for. Reads no contents.
 """
 
 from __future__ import annotations
@@ -25,12 +25,21 @@ class DeadLink(StoreError):
     """A link that leads nowhere: what it stands for is lost."""
 
 
+@dataclass(frozen=True, slots=True)
+class FolderLink:
+    """A link to a folder, in a folder that counts: no digest says anything of it."""
+
+    target: str  # inside: the folder that it leads to, relative to the one that counts; else what the link itself says
+    is_inside: bool  # what it leads to counts anyway, under its own name
+
+
 @dataclass(slots=True)
 class Tree:
     """The files of a folder, in an order that depends on their names alone: columns, as there may be a million."""
 
     names: list[str] = field(default_factory=list)  # posix, relative to the folder
     marks: array[int] = field(default_factory=lambda: array("q"))  # N_MARKS a file, as in Mark
+    links: dict[str, FolderLink] = field(default_factory=dict)  # by name, as the files
 
     def mark(self, index: int) -> Mark:
         """Size, times and inode of one file."""
@@ -48,6 +57,8 @@ def walk(root: Path, relative: str) -> Tree:
     tree = Tree()
     pending = [("", ignores_above(root, relative))]
     base = str(root / relative)
+    linked: list[str] = []
+    walked = {"."}
     while pending:
         prefix, above = pending.pop()
         here = prefix.rstrip("/") if relative == "." else f"{relative}/{prefix}".rstrip("/")
@@ -60,7 +71,9 @@ def walk(root: Path, relative: str) -> Tree:
                 if hides(entry.name, is_folder):
                     continue
                 if is_folder:
-                    if not entry.is_symlink():
+                    if entry.is_symlink():
+                        linked.append(prefix + entry.name)
+                    else:
                         folders.append((f"{prefix}{entry.name}/", ignores))
                     continue
                 status = entry.stat()
@@ -75,7 +88,18 @@ def walk(root: Path, relative: str) -> Tree:
             tree.names.append(prefix + entry.name)
             tree.marks.extend(mark_of(status))
         pending += reversed(folders)
+        walked.update(folder[:-1] for folder, _ in folders)
+    for name in linked:
+        tree.links[name] = _folder_link(base, name, walked)
     return tree
+
+
+def _folder_link(base: str, name: str, walked: set[str]) -> FolderLink:
+    """Where a link leads; inside is what was walked, which leaves out what is ignored."""
+    full = f"{base}/{name}"
+    target = os.path.relpath(os.path.realpath(full), os.path.realpath(base))
+    is_inside = target in walked
+    return FolderLink(target if is_inside else os.readlink(full), is_inside)  # noqa: PTH115
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -93,8 +117,8 @@ def _name(entry: os.DirEntry[str]) -> str:
 def look(path: str) -> os.stat_result | None:
     """What `stat` says of a path, links followed; None when nothing is there.
 
-    Raises DeadLink for a link that leads nowhere, StoreError for a path that may not be looked at, and for what is neither
-    file nor folder.
+    Raises DeadLink for a link that leads nowhere, StoreError for a path that may not be looked at, and for what is
+    neither file nor folder.
     """
     try:
         status = os.stat(path)  # noqa: PTH116  (a Path costs more than the call)

@@ -13,6 +13,7 @@ from typing import Any
 
 from frostline.files import remove_tree
 from frostline.runner.digests.hashing import Hasher, replace_quickly
+from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.gitfiles import tracked
 from frostline.runner.keeping.ledger import Body, Record, command_of
 from frostline.runner.keeping.places import Places
@@ -148,7 +149,9 @@ class Restorer:
 
     def _made_in(self, key: str, name: str, context: Mapping[str, str]) -> bool:
         known = self._contexts(key, name)
-        return not known or dict(context) in known
+        if not known:  # DVC's; it knows of no links to folders in deps
+            return not any(name.startswith(LINKS) for name in context)
+        return dict(context) in known
 
 
 def inside(path: PurePosixPath, folder: PurePosixPath) -> bool:

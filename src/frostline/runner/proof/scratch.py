@@ -146,6 +146,10 @@ def _copy_in_place(session: Session, path: PurePosixPath, target: Path) -> None:
         if not os.path.lexists(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             copy_content(source / name if name else source, file)
+    for name in session.hasher.links_in(str(path)):
+        if not os.path.lexists(target / name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            _copy_link(source / name, target / name, session.root)
 
 
 def _check_inputs(root: Path, inputs: Mapping[PurePosixPath, str]) -> None:

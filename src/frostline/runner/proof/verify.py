@@ -18,6 +18,7 @@ from frostline.digest import md5_file
 from frostline.errors import StepFailed, UsageError
 from frostline.runner.digests.hashing import Hasher
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.ledger import Record, command_of
 from frostline.runner.keeping.store import Store
 from frostline.runner.project.spec import Step
@@ -70,7 +71,7 @@ def check(session: Session, name: str) -> Record:
             f"'{name}' works in place: what it read of '{written[0]}' is no more.",
             fix="Let it write to another path than it reads.",
         )
-    changed = _changes(step, record)
+    changed = _changes(step, record) or _changed_links(session, step, record)
     if changed:
         raise UsageError(f"'{name}' is not as it was recorded: {changed}.", fix=f"Run it first: project run {name}")
     return record
@@ -88,6 +89,13 @@ def _changes(step: Step, record: Record) -> str | None:
         if str(path) not in read:
             return f"the dep '{path}' is new"
     return next((f"the output '{path}' is new" for path in step.all_outputs if str(path) not in made), None)
+
+
+def _changed_links(session: Session, step: Step, record: Record) -> str | None:
+    """A link to a folder in a dep that is not as on record: the copy has those of today."""
+    before, today = (record.context or {}), session.contexts.of(step)
+    keys = [key for key in {**before, **today} if key.startswith(LINKS) and before.get(key) != today.get(key)]
+    return f"a link in the dep '{keys[0].removeprefix(LINKS)}' has changed" if keys else None
 
 
 def verify(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,7 @@ from frostline.runner.running.logfiles import forget_old_logs
 from frostline.runner.running.origins import origin_of
 from frostline.runner.running.records import append_record, git_state, machine, measured
 from frostline.runner.running.refresh import refresh, with_deps_of_today
+from frostline.runner.running.refusals import check_made, check_read
 from frostline.runner.session import Session
 
 
@@ -50,6 +51,7 @@ class Work:
     decision: Decision
     running: Running
     deps: dict[PurePosixPath, Digest | None]  # what it reads, as it was at the start
+    context: Mapping[str, str]  # as it was at the start
     locks: ExitStack
     tries_left: int
     started: str
@@ -152,6 +154,8 @@ class Runner:
         if missing:
             raise missing_dep(self.session, step, missing[0])
         deps = {path: self.session.digest(path) for path in step.deps}
+        check_read(self.session, step, self.say)
+        context = self.session.contexts.of(step)
         self._clear_outputs(step)
         self._ignore(step)
         self.clearing.begin(self._cleared(step))
@@ -163,6 +167,7 @@ class Runner:
             decision=decision,
             running=self.executor.start(self._job(step, gpus)),
             deps=deps,
+            context=context,
             locks=locks,
             tries_left=step.retries,
             started=_now(),
@@ -217,7 +222,7 @@ class Runner:
         with self.locks.paths(f"project run {step.name}", read=reads, write=writes):
             body = body_of(step, self.session.digest)
             if step.name in self.session.ledger.managed:
-                self.restorer.keep(step, body, self.session.contexts.of(step))
+                self._keep(step, body, self.session.contexts.of(step))
             self._record(step, body)
 
     def finish(self, work: Work) -> None:
@@ -235,14 +240,16 @@ class Runner:
             self.session.hasher.look_ahead(map(str, step.all_outputs))
             try:
                 body = self._body(step, work)
+                works_on_deps = step.name in self.session.graph.overlapping
+                context = self.session.contexts.of(step) if works_on_deps else work.context
             except StoreError as error:
                 message = f"What step '{step.name}' left can't be recorded: {error.message}"
                 raise StepFailed(message, fix=error.fix) from error
             if step.name in self.session.ledger.managed:
-                self.restorer.keep(step, body, self.session.contexts.of(step))
+                self._keep(step, body, context)
             self.clearing.release(self._cleared(step))  # before the record: what is edited after it is the user's
             self.clearing.end(step.checkpoint)
-            self._record(step, body)
+            self._record(step, body, context)
             for path in step.checkpoint:
                 self.clearing.clear(path)
             self.clearing.release(step.checkpoint)
@@ -290,11 +297,20 @@ class Runner:
             fix = f"There is no program '{program}' on PATH." + (f" Did you mean '{near}'?" if near else "")
         return StepFailed(f"Step '{step.name}' failed with {how}: {outcome.failed_command}", where=where, fix=fix)
 
-    def _record(self, step: Step, body: Body) -> None:
-        """Write the ledger, under DVC's lock, unless DVC itself is at it."""
+    def _keep(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
+        """Put a fresh result into the store, where it can be had from there whole. Raises StepFailed."""
+        if check_made(self.session, step, self.say):
+            self.restorer.keep(step, body, context)
+
+    def _record(self, step: Step, body: Body, context: Mapping[str, str] | None = None) -> None:
+        """Write the ledger, under DVC's lock, unless DVC itself is at it.
+
+        Args:
+            context: None: today's.
+        """
         if self.session.under_dvc:
             return
-        context, meanings = self.session.contexts.of(step), self.session.meanings(step)
+        context, meanings = context or self.session.contexts.of(step), self.session.meanings(step)
         entry = Entry(step=step, body=body, context=context, meanings=meanings)
         with self.locks.ledger():
             self.session.ledger.put([entry])
