@@ -308,14 +308,16 @@ def replace_quickly(path: Path, data: bytes) -> None:
     """Replace a file of local state in one move, without waiting for the disk: it can be made anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def keep(path: Path, data: bytes) -> None:
     """Replace a file that only spares work; where nothing can be written (a read-only project), go without it."""
-    try:
+    with suppress(OSError):
         replace_quickly(path, data)
-    except OSError:
-        with suppress(OSError):
-            path.with_name(f".{path.name}.{os.getpid()}.tmp").unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from frostline.runner.digests.hashing import replace_quickly
 from frostline.runner.running.processes import PROC, start_of
 
 POLL_S = 0.1
@@ -141,9 +142,7 @@ class Locks:
 
     def _save(self, table: dict[str, Any]) -> None:
         kept = {key: value for key, value in table.items() if value}
-        temporary = self.tmp / f"rwlock.{os.getpid()}.tmp"
-        temporary.write_text(json.dumps(kept), encoding="utf-8")
-        temporary.replace(self.tmp / "rwlock")
+        replace_quickly(self.tmp / "rwlock", json.dumps(kept).encode())
 
 
 def _without_the_dead(table: dict[str, Any]) -> dict[str, Any]:

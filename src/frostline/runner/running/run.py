@@ -24,8 +24,10 @@ from frostline.runner.planning.graph import all_needed
 from frostline.runner.planning.plan import Action, Decision, decide
 from frostline.runner.project.spec import Step
 from frostline.runner.running.budget import Machine, refuse_what_never_fits
-from frostline.runner.running.executors.base import Executor, Job, Outcome, Running
+from frostline.runner.running.executors.base import Executor, Job, Running
+from frostline.runner.running.failures import failure_of
 from frostline.runner.running.jobs import job_of
+from frostline.runner.running.leftovers import remove_leftovers
 from frostline.runner.running.locks import Locks
 from frostline.runner.running.logfiles import forget_old_logs
 from frostline.runner.running.origins import origin_of
@@ -75,6 +77,7 @@ class Runner:
         self.restorer: Restorer = session.restorer
         self.clearing = session.clearing(say)
         self.to_ignore: set[PurePosixPath] = set()
+        remove_leftovers(self.places)
         self.same = {**git_state(session.root, self._is_made), **machine()}  # in every record of this run
 
     def _is_made(self, path: PurePosixPath) -> bool:
@@ -232,7 +235,7 @@ class Runner:
         assert outcome is not None
         try:
             if outcome.exit_code != 0 or outcome.timed_out:
-                raise self._failure(step, outcome, work.running.job.log)
+                raise failure_of(self.session, step, outcome, work.running.job.log)
             written = step.deps if step.name in self.session.graph.overlapping else ()
             for path in (*step.all_outputs, *written):
                 self.session.hasher.forget(str(path))
@@ -280,22 +283,6 @@ class Runner:
                 where=str(log.relative_to(self.session.root)),
                 fix="Does the command write to another path than its `outputs` say?",
             )
-
-    def _failure(self, step: Step, outcome: Outcome, log: Path) -> StepFailed:
-        where = str(log.relative_to(self.session.root))
-        if outcome.timed_out:
-            return StepFailed(
-                f"Step '{step.name}' ran out of its time limit of {step.timeout_s:g} s.",
-                where=where,
-                fix="Raise timeout_s in project.yml, or give the step less to do.",
-            )
-        how = f"exit code {outcome.exit_code}" if outcome.exit_code >= 0 else f"signal {-outcome.exit_code}"
-        fix = f"Its output is shown by: project logs {step.name}"
-        if outcome.exit_code == 127 and outcome.failed_command:
-            program = outcome.failed_command.split(maxsplit=1)[0]
-            near = nearest(program, ["python", "frostline", "project", "pip", "bash", "sh", "git"])
-            fix = f"There is no program '{program}' on PATH." + (f" Did you mean '{near}'?" if near else "")
-        return StepFailed(f"Step '{step.name}' failed with {how}: {outcome.failed_command}", where=where, fix=fix)
 
     def _keep(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
         """Put a fresh result into the store, where it can be had from there whole. Raises StepFailed."""
