@@ -129,6 +129,15 @@ def test_a_link_in_a_dep_that_leads_elsewhere_is_a_cause_with_its_name(linked: P
     assert linked.read("out") == "1"
 
 
+def test_a_link_that_comes_while_a_step_runs_is_a_change(linked: Playground) -> None:
+    (linked.root / "d/latest").unlink()
+    text = READER.replace("python copy.py d/latest/x out", "python copy.py d/c1/x out, ln -s c1 d/latest")
+    linked.write({"project.yml": text})
+    linked.project("run", "all")
+
+    assert linked.actions() == {"read": "run"}
+
+
 def test_a_link_in_a_dep_that_is_new_or_gone_is_a_cause(linked: Playground) -> None:
     (linked.root / "d/latest").unlink()
     linked.write({"d/latest/x": "own", "project.yml": READER.replace("d/latest/x", "d/c1/x")})

@@ -191,5 +191,6 @@ def _state_of(path: Path) -> str:
             status = entry.lstat()
         except FileNotFoundError:
             continue
-        lines.append(f"{entry.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}")
+        times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+        lines.append(f"{entry.relative_to(path)}\0{status.st_size}\0{times}\0{status.st_ino}")
     return md5_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))

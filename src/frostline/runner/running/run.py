@@ -297,7 +297,8 @@ class Runner:
         """
         if self.session.under_dvc:
             return
-        context, meanings = context or self.session.contexts.of(step), self.session.meanings(step)
+        context = self.session.contexts.of(step) if context is None else context
+        meanings = self.session.meanings(step)
         entry = Entry(step=step, body=body, context=context, meanings=meanings)
         with self.locks.ledger():
             self.session.ledger.put([entry])
