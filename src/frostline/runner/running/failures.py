@@ -28,7 +28,14 @@ def failure_of(session: Session, step: Step, outcome: Outcome, log: Path) -> Ste
         program = outcome.failed_command.split(maxsplit=1)[0]
         near = nearest(program, ["python", "frostline", "project", "pip", "bash", "sh", "git"])
         fix = f"There is no program '{program}' on PATH." + (f" Did you mean '{near}'?" if near else "")
-    elif shutil.disk_usage(log.parent).free < FULL_BYTES:
+    elif _is_full(log.parent):
         folder = log.parent.relative_to(session.root)
         fix = f"The disk that holds '{folder}' is full: its output may lack the end. Make room first."
     return StepFailed(f"Step '{step.name}' failed with {how}: {outcome.failed_command}", where=where, fix=fix)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False  # nothing is there that could be cut short
