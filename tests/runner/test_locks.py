@@ -64,7 +64,8 @@ def test_entries_of_the_dead_are_taken_out_and_those_of_others_left(tmp_path: Pa
 @pytest.mark.parametrize("command", ["project run x #1", "dvc repro"])
 def test_a_number_that_is_another_process_s_by_now_holds_nothing(tmp_path: Path, command: str) -> None:
     said: list[str] = []
-    stranger = subprocess.Popen(["sleep", "60"])
+    (tmp_path / "project.yml").touch()
+    stranger = subprocess.Popen(["tail", "-f", "project.yml"], cwd=tmp_path)
     entry = {"pid": stranger.pid, "cmd": command}
     (tmp_path / "rwlock").write_text(json.dumps({"write": {str(tmp_path / "out"): entry}}))
 

@@ -23,7 +23,7 @@ from frostline.runner.running.processes import PROC, start_of
 
 POLL_S = 0.1
 BEGAN = " #"  # stands between the command and the moment at which its process began
-PROGRAMS = (b"python", b"dvc", b"project", b"frostline", b"pytest")
+PROGRAMS = ("python", "pypy", "dvc", "project", "frostline")
 Say = Callable[[str], None]
 
 
@@ -199,7 +199,8 @@ def _may_be_dvcs(pid: int) -> bool:
     if start_of(pid) is None:
         return False
     try:
-        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:3]
+        called = os.fsdecode((PROC / str(pid) / "cmdline").read_bytes().partition(b"\0")[0])
+        names = (Path(called).name, (PROC / str(pid) / "exe").readlink().name)
     except OSError:
         return True  # another user's, who does not show it
-    return any(program in word.rpartition(b"/")[2] for word in words for program in PROGRAMS)
+    return any(program in name for name in names for program in PROGRAMS)
