@@ -201,6 +201,8 @@ def _may_be_dvcs(pid: int) -> bool:
     try:
         called = os.fsdecode((PROC / str(pid) / "cmdline").read_bytes().partition(b"\0")[0])
         names = (Path(called).name, (PROC / str(pid) / "exe").readlink().name)
-    except OSError:
+    except PermissionError:
         return True  # another user's, who does not show it
+    except OSError:
+        return False  # it has just ended, or is a part of the system itself
     return any(program in name for name in names for program in PROGRAMS)
