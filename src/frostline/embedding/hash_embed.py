@@ -177,5 +177,5 @@ def build_hash_embed(
     hashed = chain(extract_features(attributes), concatenate(*tables, name="tables"), name="hashed")
     more = [layer for layer in (subwords, vectors) if layer is not None]
     side_by_side = concatenate(hashed, *more, name="features") if more else hashed
-    mixed = chain(side_by_side, maxout(side_by_side.attrs["width"], width, n_pieces=n_pieces))
+    mixed = chain(side_by_side, maxout(side_by_side.attrs["width"], width, n_pieces=n_pieces), name="words")
     return chain(per_token(mixed), dropping(dropout))

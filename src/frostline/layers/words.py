@@ -49,12 +49,12 @@ class DistinctWords:
 def per_token(layer: Model) -> Model:
     """A layer that reads docs, of one that reads distinct words; any other layer is given back as it is.
 
-    The gradient of a word is the sum of those of its tokens, added in a fixed order.
+    It has the same name. The gradient of a word is the sum of those of its tokens, added in a fixed order.
     """
     if layer.attrs.get("reads") != READS_WORDS:
         return layer
     width = {"width": layer.attrs["width"]} if "width" in layer.attrs else {}
-    return graph_layer("per_token", _compute_per_token, layers=[layer], **width)
+    return graph_layer(layer.name, _compute_per_token, layers=[layer], **width)
 
 
 def extract_features(attributes: Sequence[str]) -> Model:
