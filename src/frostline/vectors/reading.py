@@ -12,7 +12,7 @@ from frostline.vectors.table import Vectors
 from frostline.vectors.text_formats import looks_like_text, read_text
 
 FORMATS = ("auto", "text", "word2vec-binary", "fasttext", "gensim", "array", "frostline")
-_PEEK_BYTES = 4096
+_PEEK_BYTES = 1 << 16  # a line of text may hold thousands of numbers
 
 
 def read_vectors(
