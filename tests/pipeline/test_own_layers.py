@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from thinc.api import Model
@@ -63,14 +64,35 @@ def own_publisher(kind: str) -> Model:
             width=4,
         )  # fmt: skip
 
+    if kind == "numpy":
+        return own_numpy_layer()
+
     def forward(model: Model, docs: Any, is_train: bool) -> Any:
         return apply_module(model.attrs["torch_module"], lengths(docs), is_train=is_train)
 
     return Model("own", forward, attrs={"width": 4, "torch_module": nn.Linear(2, 4)})
 
 
+def own_numpy_layer() -> Model:
+    """The same in NumPy, with Thinc's own parameters."""
+
+    def forward(model: Model, docs: Any, is_train: bool) -> Any:
+        inputs = lengths(docs).numpy()
+        weight, bias = model.get_param("weight"), model.get_param("bias")
+
+        def backprop(gradient: Any) -> None:
+            model.inc_grad("weight", gradient.T @ inputs)
+            model.inc_grad("bias", gradient.sum(axis=0))
+
+        return inputs @ weight.T + bias, backprop
+
+    random = np.random.default_rng(0)
+    params = {"weight": random.normal(size=(4, 2)).astype("f"), "bias": random.normal(size=4).astype("f")}
+    return Model("embed", forward, params=params, attrs={"width": 4})
+
+
 @pytest.mark.parametrize("reading", ["listener", "annotating", "independent"])
-@pytest.mark.parametrize("kind", ["graph", "thinc"])
+@pytest.mark.parametrize("kind", ["graph", "thinc", "numpy"])
 def test_a_layer_of_ones_own_publishes_with_the_gradient_of_a_plain_graph(kind: str, reading: str) -> None:
     registry.architectures("test.Own.v1")(lambda: own_publisher(kind))
     config = with_tok2vec(make_config(Path("nowhere"), [reading, reading]))
@@ -85,10 +107,12 @@ def test_a_layer_of_ones_own_publishes_with_the_gradient_of_a_plain_graph(kind: 
     pipeline.update([examples_of(docs)], dropout=0.0, clock=Clock(seed=0))
 
     values = {name: value.clone().requires_grad_() for name, value in pipeline.parameters.named_values.items()}
-    owners = ["transformer"] * 2 if reading != "independent" else ["tagger.tok2vec", "morphologizer.tok2vec"]
+    private = ".tok2vec" if kind != "numpy" else ""  # Thinc's own parameters belong to the component
+    owners = ["transformer"] * 2 if reading != "independent" else [f"tagger{private}", f"morphologizer{private}"]
     losses = []
     for owner, component in zip(owners, pipeline.components.values(), strict=True):
-        weight, bias = values[f"{owner}/embed.weight"], values[f"{owner}/embed.bias"]
+        (name,) = (n for n in values if n.startswith(f"{owner}/") and values[n].shape == (4, 2))
+        weight, bias = values[name], values[name.removesuffix("weight") + "bias"]
         (head,) = (n for n in values if n.startswith(f"{component.name}/") and n.endswith("output.weight"))
         scores = (lengths(docs) @ weight.T + bias) @ values[head].T + values[head.replace("weight", "bias")]
         start = 0

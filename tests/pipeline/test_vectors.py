@@ -169,3 +169,20 @@ def test_the_documented_classifier_classifies(tmp_path: Path, monkeypatch: pytes
 
     assert capsys.readouterr().out == "food sport\n['soup', 'cheese']\n"
     assert made["words"] == len(words) and made["digest"] == open_vectors("vectors/en").digest
+
+
+def test_the_command_asks_a_transformer_and_prunes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_encoder(tmp_path / "encoder")
+    words = tmp_path / "words.txt"
+    words.write_text("the\ndog\ncats\nrun\nold\n")
+
+    run_cli(["init", "vectors", str(source), str(tmp_path / "v"), "--from-model", "--words", str(words), "--prune", "2",
+             "--json"])  # fmt: skip
+
+    made = json.loads(capsys.readouterr().out)
+    assert (made["words"], made["vectors"], made["width"]) == (5, 2, 24)
+    full = vectors_from_transformer(source, ["the", "dog", "cats", "run", "old"])
+    near = full.similarities(full.table)[:, :2].argmax(axis=1)
+    assert np.allclose(open_vectors(tmp_path / "v").vectors_of(list(full.words)), full.table[near], atol=1e-5)
+    with pytest.raises(UsageError, match="list of words"):
+        run_cli(["init", "vectors", str(source), str(tmp_path / "v"), "--from-model"])

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from frostline.config import registry
 from frostline.embedding.dropout import Dropout
 from frostline.errors import ConfigError
-from frostline.layers.graph import chain, concatenate, module_layer
+from frostline.layers.graph import chain, concatenate, module_layer, per_token
 from frostline.layers.maxout import check_counts, maxout
-from frostline.layers.words import extract_features, per_token
+from frostline.layers.words import extract_features
 from frostline.tokens import Doc
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from frostline.config import registry
 from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
 from frostline.errors import ConfigError
+from frostline.layers.distinct_words import DistinctWords
 from frostline.layers.graph import READS_WORDS, module_layer
 from frostline.layers.maxout import check_counts
-from frostline.layers.words import DistinctWords
 from frostline.tokens import Doc
 from frostline.vectors import Vectors
 
