@@ -8,7 +8,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -205,12 +204,9 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_file(tmp_path: Path, monkeypatch:
     (tmp_path / "endless").write_bytes(b"x" * 100_000_000)
     here = threading.get_ident()
     threading.Timer(0.2, signal.pthread_kill, [here, signal.SIGINT]).start()
-    started = time.monotonic()
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):  # byte by byte, the end is hours away
         contents.md5_of_files([(tmp_path / "endless", 100_000_000)])
-
-    assert time.monotonic() - started < 20  # byte by byte it takes hours
 
 
 def test_a_step_that_leaves_a_pipe_has_failed(playground: Playground) -> None:
