@@ -16,8 +16,8 @@ from frostline.embedding.maxout_window import MaxoutWindow, Sequences, build_max
 from frostline.embedding.subwords import SubwordTable, build_subwords, ngram_hashes
 from frostline.embedding.tok2vec import Tok2Vec, build_tok2vec
 from frostline.errors import ConfigError
+from frostline.layers.distinct_words import DistinctWords
 from frostline.layers.graph import run
-from frostline.layers.words import DistinctWords
 from frostline.tokens import Doc
 
 PROGRAM = """

@@ -11,10 +11,11 @@ from thinc.api import chain as thinc_chain
 from torch import Tensor, nn
 
 from frostline.errors import ConfigError
-from frostline.layers.graph import add, chain, concatenate, graph_layer, module_layer, module_tree, run
+from frostline.layers.distinct_words import DistinctWords
+from frostline.layers.graph import add, chain, concatenate, graph_layer, module_layer, module_tree, per_token, run
 from frostline.layers.maxout import Maxout, maxout
 from frostline.layers.torch_bridge import wrap
-from frostline.layers.words import DistinctWords, extract_features, per_token, remap_ids
+from frostline.layers.words import extract_features, remap_ids
 from frostline.tokens import Doc
 from frostline.tokens.attributes import hashes
 

@@ -71,10 +71,10 @@ def _embedded(weights: dict[str, torch.Tensor], word: str) -> torch.Tensor:
     parts = []
     for attribute, n_rows in ATTRIBUTE_ROWS.items():
         hashed = stable_hash(f"{attribute}\0{ATTRIBUTES[attribute](word)}")
-        name = f"embed.per_token.hashed.{attribute}.weight"
+        name = f"embed.words.hashed.{attribute}.weight"
         rows = rows_of_hashes(np.array([hashed], dtype=np.uint64), n_rows, 4)[0].tolist()
         parts.append(sum(weights[name][row] for row in rows))
-    return _maxout(weights, "embed.per_token.maxout.", torch.cat(parts)[None])[0]
+    return _maxout(weights, "embed.words.maxout.", torch.cat(parts)[None])[0]
 
 
 def _maxout(weights: dict[str, torch.Tensor], prefix: str, inputs: torch.Tensor) -> torch.Tensor:

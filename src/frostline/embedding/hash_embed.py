@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from frostline.config import registry
 from frostline.embedding.dropout import Dropout
 from frostline.errors import ConfigError
-from frostline.layers.graph import chain, concatenate, module_layer
+from frostline.layers.graph import chain, concatenate, module_layer, per_token
 from frostline.layers.maxout import check_counts, maxout
-from frostline.layers.words import extract_features, per_token
+from frostline.layers.words import extract_features
 from frostline.tokens import Doc
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio
@@ -177,5 +177,5 @@ def build_hash_embed(
     hashed = chain(extract_features(attributes), concatenate(*tables, name="tables"), name="hashed")
     more = [layer for layer in (subwords, vectors) if layer is not None]
     side_by_side = concatenate(hashed, *more, name="features") if more else hashed
-    mixed = chain(side_by_side, maxout(side_by_side.attrs["width"], width, n_pieces=n_pieces))
+    mixed = chain(side_by_side, maxout(side_by_side.attrs["width"], width, n_pieces=n_pieces), name="words")
     return chain(per_token(mixed), dropping(dropout))

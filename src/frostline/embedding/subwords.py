@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from frostline.config import registry
 from frostline.embedding.hash_embed import INITIAL_BOUND, rows_of_hashes
 from frostline.errors import ConfigError
+from frostline.layers.distinct_words import DistinctWords
 from frostline.layers.graph import READS_WORDS, graph_layer
 from frostline.layers.maxout import check_counts
-from frostline.layers.words import DistinctWords
 from frostline.tokens import Doc
 
 _BEGIN, _END = "\x02", "\x03"

@@ -22,9 +22,8 @@ from frostline.embedding.activations import Activations
 from frostline.embedding.embedders import EMBEDDER, check_layer
 from frostline.embedding.maxout_window import Sequences
 from frostline.errors import ConfigError, did_you_mean
-from frostline.layers.graph import module_tree, run
+from frostline.layers.graph import module_tree, per_token, run
 from frostline.layers.modes import is_frozen, running
-from frostline.layers.words import per_token
 from frostline.tokens import Doc
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}

@@ -5,7 +5,7 @@ and `add` make one layer of several; what the whole of them computes lies in one
 gradient back by a single backward pass, and no callback stands between two tensors. A Thinc layer of another kind may
 take part: its own callback is then a node of the graph.
 
-A layer reads docs, or the distinct words of a batch (`attrs["reads"] == "words"`, see words.py), or what the layer
+A layer reads docs, or the distinct words of a batch (`attrs["reads"] == "words"`), or what the layer
 before it gives. `attrs["width"]` says how wide its rows are, `attrs["keeps_width"]` that they stay as wide as they
 come.
 """
@@ -22,6 +22,7 @@ from thinc.util import torch2xp, xp2torch
 from torch import Tensor, nn
 
 from frostline.errors import ConfigError
+from frostline.layers.distinct_words import DistinctWords
 from frostline.layers.modes import running
 from frostline.layers.torch_bridge import Backprop, no_way_back, torch_modules
 
@@ -94,6 +95,16 @@ def add(*layers: Model, name: str = "add") -> Model:
         message = f"Layers that are added have the same width, but these have: {of_each}."
         raise ConfigError(message, fix="Give them one width, or concatenate them.")
     return graph_layer(name, _compute_add, layers=layers, **_reads(layers), **_width(layers[:1]))
+
+
+def per_token(layer: Model) -> Model:
+    """A layer that reads docs, of one that reads distinct words; any other layer is given back as it is.
+
+    It has the same name. The gradient of a word is the sum of those of its tokens, added in a fixed order.
+    """
+    if layer.attrs.get("reads") != READS_WORDS:
+        return layer
+    return graph_layer(layer.name, _compute_per_token, layers=[layer], **_width([layer]))
 
 
 def module_tree(model: Model) -> nn.Module:
@@ -189,6 +200,20 @@ def _compute_add(model: Model, inputs: Any, is_train: bool) -> Tensor:
     return total
 
 
+def _compute_per_token(model: Model, docs: Any, is_train: bool) -> Tensor:
+    words = DistinctWords.of(docs, device=_device_of(model))
+    rows = run(model.layers[0], words, is_train=is_train)
+    return nn.functional.embedding(words.row_of_token, rows)  # its backward pass adds in a fixed order
+
+
+def _device_of(model: Model) -> torch.device:
+    """Where the first parameter of a layer is."""
+    for _, module in torch_modules(model):
+        for parameter in module.parameters():
+            return parameter.device
+    return torch.device("cpu")
+
+
 def _check_any(layers: Sequence[Model], name: str) -> None:
     if not layers:
         raise ConfigError(f"{name} was given no layers.", fix="Give it at least one.")
@@ -209,6 +234,4 @@ def _on_one_footing(layers: Sequence[Model]) -> tuple[Model, ...]:
     reading = [layer.attrs.get("reads") == READS_WORDS for layer in layers]
     if all(reading) or not any(reading):
         return tuple(layers)
-    from frostline.layers.words import per_token  # words.py builds on this module
-
     return tuple(per_token(layer) for layer in layers)

@@ -1,15 +1,12 @@
-"""The distinct words of a batch, and what can be said of each by looking at it.
+"""What can be said of a word by looking at it, as layers: hashes of its attributes, and numbers for known values.
 
-Most of a word's embedding depends on the word alone. Layers that say so (`reads="words"`) compute it once for each
-distinct word of the batch, and `per_token` spreads it over the tokens. Words are numbered in the order of their first
-appearance; nothing is remembered from batch to batch but a bounded table of hashes, which is no part of any state.
+They read the distinct words of a batch. Nothing is remembered from batch to batch but a bounded table of hashes, which
+is no part of any state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,43 +15,12 @@ from thinc.api import Model
 from torch import Tensor
 
 from frostline.errors import ConfigError, did_you_mean
-from frostline.layers.graph import READS_WORDS, graph_layer, run
-from frostline.tokens import Doc
+from frostline.layers.distinct_words import DistinctWords
+from frostline.layers.graph import READS_WORDS, graph_layer
 from frostline.tokens.attributes import ATTRIBUTES, hashes_of_words, stable_hash
 
 MAX_REMEMBERED = 50_000  # words with their hashes; see Extractor
 MAX_REMEMBERED_LENGTH = 64  # characters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistinctWords:
-    """The different words of a batch of docs, and where each stands."""
-
-    words: tuple[str, ...]
-    row_of_token: Tensor  # (n_tokens,) int64: the place in `words`
-
-    @classmethod
-    def of(cls, docs: Sequence[Doc], *, device: torch.device | str = "cpu") -> DistinctWords:
-        """Read the words of docs, in order."""
-        places: dict[str, int] = {}
-        rows = [places.setdefault(word or "", len(places)) for doc in docs for word in doc.words.values()]
-        return cls(words=tuple(places), row_of_token=torch.tensor(rows, dtype=torch.int64).to(device))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the layers that read the words compute."""
-        return self.row_of_token.device
-
-
-def per_token(layer: Model) -> Model:
-    """A layer that reads docs, of one that reads distinct words; any other layer is given back as it is.
-
-    The gradient of a word is the sum of those of its tokens, added in a fixed order.
-    """
-    if layer.attrs.get("reads") != READS_WORDS:
-        return layer
-    width = {"width": layer.attrs["width"]} if "width" in layer.attrs else {}
-    return graph_layer("per_token", _compute_per_token, layers=[layer], **width)
 
 
 def extract_features(attributes: Sequence[str]) -> Model:
@@ -122,12 +88,6 @@ def _signed(hashed: int) -> int:
     return hashed - (1 << 64) if hashed >= 1 << 63 else hashed
 
 
-def _compute_per_token(model: Model, docs: Any, is_train: bool) -> Tensor:
-    words = DistinctWords.of(docs, device=_device_of(model))
-    rows = run(model.layers[0], words, is_train=is_train)
-    return torch.nn.functional.embedding(words.row_of_token, rows)  # its backward pass adds in a fixed order
-
-
 def _compute_features(model: Model, words: DistinctWords, is_train: bool) -> Tensor:
     return torch.from_numpy(model.attrs["extractor"].hashes(words.words)).to(words.device)
 
@@ -140,12 +100,3 @@ def _compute_remapped(model: Model, ids: Tensor, is_train: bool) -> Tensor:
     places = np.searchsorted(keys, given).clip(max=len(keys) - 1)
     mapped = np.where(keys[places] == given, values[places], default)
     return torch.from_numpy(mapped).to(ids.device)
-
-
-def _device_of(model: Model) -> torch.device:
-    for node in model.walk():
-        module = node.attrs.get("torch_module")
-        if isinstance(module, torch.nn.Module):
-            for parameter in module.parameters():
-                return parameter.device
-    return torch.device("cpu")

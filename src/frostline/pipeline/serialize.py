@@ -4,6 +4,7 @@
     meta.json                    format version, library version, parts in order
     <part>/state.json            labels and the like
     <part>/weights.safetensors   the part's own weights, float32, sorted by name
+    vectors/…                    static vectors, each once; meta.json has their digests
     <part>/encoder/              each transformer in Hugging Face's layout, weights in a file of their own,
                                  so that models with one frozen encoder share its bytes in a store
 
@@ -26,11 +27,12 @@ from frostline.config import load_config
 from frostline.embedding import embedders
 from frostline.errors import ModelFileError
 from frostline.layers.tensor_files import save_tensors
+from frostline.pipeline import vectors
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, private_embedders
 
 FORMAT_VERSION = 1
-MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*")
+MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*", "vectors/*")
 
 
 def save(pipeline: Pipeline, path: Path) -> None:
@@ -46,6 +48,9 @@ def save(pipeline: Pipeline, path: Path) -> None:
             "frostline_version": frostline.__version__,
             "components": list(pipeline.order),
         }
+        if digests := vectors.digests_of(pipeline):
+            meta["vectors"] = digests
+            vectors.save_vectors(pipeline, folder)
         files.write_json_atomic(folder / "meta.json", meta)
         for name, model in models_of(pipeline):
             _save_part(pipeline, name, model, folder / name)
@@ -61,8 +66,9 @@ def load(path: Path | str, *, device: str = "") -> Pipeline:
         ModelFileError: the folder is missing, incomplete, or of another format.
     """
     folder = Path(path)
-    _check(folder)
+    meta = _check(folder)
     pipeline = assemble(load_config(folder / "config.cfg"), device=device)
+    vectors.attach_saved(pipeline, folder, meta.get("vectors", {}))
     for name, model in models_of(pipeline):
         for node, place in _encoders(model, folder / name):
             embedders.load(node, place)
@@ -138,7 +144,7 @@ def _load_weights(pipeline: Pipeline, name: str, file: Path) -> None:
 _AGAIN = "The folder is incomplete or was changed: copy it again, or train again."
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path) -> dict[str, Any]:
     meta_file = folder / "meta.json"
     if not meta_file.is_file():
         what = "is no model of frostline (it has no meta.json)" if folder.is_dir() else "does not exist"
@@ -157,6 +163,7 @@ def _check(folder: Path) -> None:
         )
     if not (folder / "config.cfg").is_file():
         raise ModelFileError("A file of the model is missing.", where=str(folder / "config.cfg"), fix=_AGAIN)
+    return meta
 
 
 def _read_state(file: Path) -> dict[str, Any]:

@@ -77,6 +77,8 @@ def finish(pipeline: Pipeline) -> None:
     for publisher in pipeline.publishers.values():
         if not any(reader.wants_gradient for reader in publisher.readers):
             publisher.embedder.module.requires_grad_(False)  # nobody teaches it: not even weight decay may move it
+            for node in publisher.model.walk():
+                node.attrs["frozen"] = True  # the same for parameters that Thinc holds
     pipeline.parameters = ParameterStore.gather(list(_owners(pipeline)), device=pipeline.device)
 
 

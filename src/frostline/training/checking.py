@@ -24,11 +24,13 @@ from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, FrostlineError, did_you_mean
 from frostline.evaluation import weighted_score
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.vectors import layers_with_vectors
 from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
 from frostline.training.driver import check_ending
 from frostline.training.initialize import check_source
 from frostline.training.readiness import check_dev, check_words
 from frostline.training.schedules import as_schedule, check_dropout
+from frostline.vectors.store import read_meta
 
 STEPS_LOOKED_AT = 1000  # of a dropout's schedule, where only the corpus says how long the run is
 
@@ -141,6 +143,8 @@ def _of_modes(modes: Mapping[str, str], names: Sequence[str]) -> Iterator[Findin
 
 
 def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]:
+    for path, layer in layers_with_vectors(models_of(pipeline)):
+        yield from attempt(partial(read_meta, Path(layer.path)), f"{path}.path")[1]
     n_states: dict[int, int] = {}  # by the identity of the embedder
     for name, model in models_of(pipeline):
         for node in embedder_nodes(model):

@@ -15,6 +15,7 @@ from frostline.embedding.transformer import Transformer
 from frostline.errors import ModelFileError
 from frostline.layers.randomness import Clock, seed_for
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.vectors import attach_named
 from frostline.pipeline.wiring import embedding_width, faults_of_layers, finish, models_of, path_of
 from frostline.tokens import Doc
 
@@ -43,6 +44,7 @@ def load_encoders(pipeline: Pipeline, *, seed: int = 0) -> None:
         ModelFileError: a source is missing or broken.
         ConfigError: an encoder knows no such setting, or lacks a layer that is asked for.
     """
+    attach_named(pipeline)
     for name, model in models_of(pipeline):
         for number, node in enumerate(embedders.embedder_nodes(model)):
             check_source(name, node)

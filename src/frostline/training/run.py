@@ -21,6 +21,7 @@ from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
 from frostline.pipeline.serialize import MODEL_FILES
+from frostline.pipeline.vectors import digests_of
 from frostline.pipeline.wiring import assemble, embedders_of
 from frostline.training.averages import averages_from
 from frostline.training.checking import check_training
@@ -69,6 +70,7 @@ def train(
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, embedder in enumerate(embedders_of(pipeline)):
         data[f"encoder-{number}"] = embedder.digest()
+    data |= {f"vectors of {path}": digest for path, digest in digests_of(pipeline).items()}
     try:
         return drive(
             pipeline,
