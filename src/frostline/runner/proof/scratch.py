@@ -21,7 +21,7 @@ from frostline.runner.digests.hashing import Hasher
 from frostline.runner.keeping import gitfiles
 from frostline.runner.keeping.store import Store, copy_content
 from frostline.runner.project.expand import expand
-from frostline.runner.running.locks import is_alive
+from frostline.runner.running.processes import is_alive
 from frostline.runner.session import Session
 
 NOT_COPIED = frozenset({".git", ".hg", ".dvc", ".venv", "node_modules", "__pycache__"})

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.runner.digests.hashing import replace_quickly
-from frostline.runner.running.processes import PROC, start_of
+from frostline.runner.running.processes import PROC, is_alive, start_of
 
 POLL_S = 0.1
 BEGAN = " #"  # stands between the command and the moment at which its process began
@@ -173,17 +173,6 @@ def _blocker(table: dict[str, Any], info: dict[str, Any], wanted: list[str]) -> 
 
 def _overlap(one: str, other: str) -> bool:
     return one == other or one.startswith(other + os.sep) or other.startswith(one + os.sep)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this number exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _is_holder(pid: int, command: str) -> bool:

@@ -21,7 +21,7 @@ def start_of(pid: int) -> str | None:
     try:
         fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
-        return None if PROC.is_dir() or not _exists(pid) else "unknown"
+        return None if PROC.is_dir() or not is_alive(pid) else "unknown"
     return None if fields[0] == b"Z" else fields[19].decode()
 
 
@@ -94,7 +94,8 @@ def _group_lives(group: int) -> bool:
     return False
 
 
-def _exists(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
