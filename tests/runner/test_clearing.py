@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,18 @@ def test_what_is_put_in_the_place_of_a_failed_try_is_kept(training: Playground) 
     training.project("run", "train")
 
     assert kept(training.root) == {"model/half": "made by hand"}
+
+
+def test_an_edit_in_a_failed_try_that_got_its_old_time_again_is_kept(training: Playground) -> None:
+    with pytest.raises(StepFailed):
+        training.project("run", "train")
+    status = (training.root / "model/half").stat()
+    training.write({"model/half": "mine", "go": ""})
+    os.utime(training.root / "model/half", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    training.project("run", "train")
+
+    assert kept(training.root) == {"model/half": "mine"}
 
 
 def test_what_a_killed_run_left_is_cleared_and_not_kept(training: Playground) -> None:
@@ -329,3 +342,13 @@ def test_a_clean_with_nothing_to_do_says_so(timed: Playground) -> None:
     dispatch(["clean", "keep", "--dry", "--project", str(timed.root)])
 
     assert timed.capture.readouterr().err == "nothing to remove: no recorded output is there\n"
+
+
+def test_a_folder_with_links_in_it_has_no_copy(playground: Playground) -> None:
+    script = "[mkdir -p made/one, touch made/one/x, ln -s one made/last]"
+    playground.write({"project.yml": f"commands: [{{name: make, script: {script}, outputs: [made]}}]\n"})
+    playground.project("run", "make")
+
+    assert playground.project("clean") == ""
+
+    assert (playground.root / "made/last").is_symlink()

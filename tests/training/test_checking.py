@@ -126,7 +126,7 @@ def test_every_block_that_fails_is_found_also_one_beside_another(folder: Path) -
 def test_an_independent_reader_that_holds_no_transformer_is_named(folder: Path) -> None:
     config = filled(folder, "independent", {f"{LISTENER}.transformer": {"@layers": "Linear.v1", "nO": 2, "nI": 2}})
 
-    assert told(config) == {f"{LISTENER}.transformer": "The layer 'linear' is no transformer."}
+    assert told(config) == {f"{LISTENER}.transformer": "The layer 'linear' publishes no activations."}
 
 
 def test_a_corpus_and_an_encoder_that_are_not_here_are_told_apart_from_faults(folder: Path, tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations, Published, Share, gather
+from frostline.embedding.embedders import Embedder, embedder_of
 from frostline.embedding.pooling import check_mode
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import Transformer, transformer_of
+from frostline.embedding.tok2vec import publishing
 from frostline.errors import ConfigError, TrainingError
 from frostline.tokens import Doc
 
@@ -95,12 +96,14 @@ def build_annotations(
 def build_independent(
     *, transformer: Model[list[Doc], Activations], pooling: str = "mean", layer: int = -1
 ) -> Model[list[Doc], Tensor]:
-    """A transformer of the component's own.
+    """A transformer or tok2vec of the component's own.
 
-    transformer: the encoder, such as `frostline.Transformer.v1`; pooling and layer as for `frostline.Listener.v1`.
+    transformer: what a publisher has as its model, such as `frostline.Transformer.v1` or `frostline.Tok2Vec.v1`;
+        pooling and layer as for `frostline.Listener.v1`.
     """
     _check(pooling)
-    transformer_of(transformer).layers = (layer,)
+    transformer = publishing(transformer)
+    embedder_of(transformer).layers = (layer,)
     return Model("independent", _own, layers=[transformer], attrs={"pooling": pooling, "layer": layer})
 
 
@@ -118,13 +121,13 @@ def reading_of(model: Model) -> Reading | None:
     return reading
 
 
-def layer_asked_by(model: Model) -> tuple[Transformer, int] | None:
-    """The transformer that a wired layer reads and the hidden state that it asks for; None for any other layer."""
+def layer_asked_by(model: Model) -> tuple[Embedder, int] | None:
+    """The embedder that a wired layer reads and the hidden state that it asks for; None for any other layer."""
     reading = reading_of(model)
     if reading is not None:
-        return reading.source.transformer, reading.layer
+        return reading.source.embedder, reading.layer
     if model.name == "independent":
-        return transformer_of(model.layers[0]), model.attrs["layer"]
+        return embedder_of(model.layers[0]), model.attrs["layer"]
     return None
 
 
@@ -152,7 +155,7 @@ def _from_step(reading: Reading, docs: Sequence[Doc], is_train: bool) -> tuple[T
                 f"A listener was given docs that '{publisher.name}' did not publish in this step.",
                 fix="Hand it the batch of the step itself, in its own order.",
             )
-        activations = publisher.transformer.compute(docs, is_train=False)
+        activations = publisher.embedder.compute(docs, is_train=False)
     view = activations.view(reading.layer, reading.pooling)
     return view.values, lambda gradient, factor: view.add_gradient(gradient, factor=factor)
 

@@ -18,16 +18,19 @@ from thinc.api import Model
 
 from frostline.config import registry
 from frostline.config.arguments import Fault, join, raise_faults
+from frostline.embedding.embedders import Embedder, embedder_nodes, embedder_of
 from frostline.embedding.hub import read_config
-from frostline.embedding.transformer import transformer_of
+from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, FrostlineError, did_you_mean
 from frostline.evaluation import weighted_score
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.vectors import layers_with_vectors
 from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
 from frostline.training.driver import check_ending
 from frostline.training.initialize import check_source
 from frostline.training.readiness import check_dev, check_words
 from frostline.training.schedules import as_schedule, check_dropout
+from frostline.vectors.store import read_meta
 
 STEPS_LOOKED_AT = 1000  # of a dropout's schedule, where only the corpus says how long the run is
 
@@ -140,21 +143,30 @@ def _of_modes(modes: Mapping[str, str], names: Sequence[str]) -> Iterator[Findin
 
 
 def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]:
-    n_states: dict[int, int] = {}  # by the identity of the transformer
+    for path, layer in layers_with_vectors(models_of(pipeline)):
+        yield from attempt(partial(read_meta, Path(layer.path)), f"{path}.path")[1]
+    n_states: dict[int, int] = {}  # by the identity of the embedder
     for name, model in models_of(pipeline):
-        for node in model.walk():
-            if "transformer" in node.attrs:
-                config, found = _config_of_encoder(name, node)
+        for node in embedder_nodes(model):
+            embedder = embedder_of(node)
+            if isinstance(embedder, Transformer):
+                config, found = _config_of_encoder(name, node, embedder)
                 yield from found
                 if config is not None:
-                    n_states[id(transformer_of(node))] = config.num_hidden_layers + 1
+                    n_states[id(embedder)] = config.num_hidden_layers + 1
+            else:
+                n_states[id(embedder)] = embedder.n_hidden_states
     if is_connected:
-        for error in faults_of_layers(pipeline, lambda transformer: n_states.get(id(transformer))):
+
+        def n_states_of(embedder: Embedder) -> int | None:
+            return n_states.get(id(embedder))
+
+        for error in faults_of_layers(pipeline, n_states_of):
             yield _finding(error, error.where or "")
 
 
-def _config_of_encoder(component: str, node: Model) -> tuple[Any, list[Finding]]:
-    path, settings = path_of(node, component), transformer_of(node).settings
+def _config_of_encoder(component: str, node: Model, transformer: Transformer) -> tuple[Any, list[Finding]]:
+    path, settings = path_of(node, component), transformer.settings
     _, found = attempt(partial(check_source, component, node), f"{path}.source")
     if found:
         return None, found

@@ -27,12 +27,12 @@ _STAGE = re.compile(r"^  (?=\S)", re.MULTILINE)
 
 
 def mark_of(path: Path) -> Mark | None:
-    """Size, time and inode; every writer of ours replaces the file, so that a new one has another inode."""
+    """Size, times and inode; every writer of ours replaces the file, so that a new one has another inode."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 class LockFile:

@@ -24,7 +24,7 @@ class Refilled:
     """What became of the recorded outputs that the store lacked."""
 
     n_back: int = 0  # outputs that are in the store again
-    n_later: int = 0  # assets that neither place nor store has, and that come from their own source
+    n_later: int = 0  # outputs that no store has by their nature: assets from elsewhere, folders with links in them
     lacking: dict[str, list[PurePosixPath]] = field(default_factory=dict)  # step -> outputs that nobody here has
 
     @property
@@ -89,9 +89,10 @@ def _has(store: Store, md5: str) -> bool:
 def _put_back(session: Session, path: PurePosixPath, md5: str) -> bool:
     """Store what lies at a path, if it is what is on record."""
     digest = _in_place(session, path, md5)
-    if digest is not None:
-        session.restorer.store.keep(str(path), digest)
-    return digest is not None
+    if digest is None or session.hasher.links_in(str(path)):
+        return False
+    session.restorer.store.keep(str(path), digest)
+    return True
 
 
 def _in_place(session: Session, path: PurePosixPath, md5: str) -> Digest | None:
@@ -110,7 +111,9 @@ def _remember(session: Session, step: Step, record: Record) -> None:
 
 
 def _comes(session: Session, step: Step, path: PurePosixPath, md5: str) -> bool:
-    """Whether an asset is here, or is had again from its own source."""
+    """Whether an asset is here, or is had again from its own source; or the store has no room for what is in place."""
+    if session.hasher.links_in(str(path)):
+        return True
     return step.declared is not None and (_in_place(session, path, md5) is not None or bool(session.absent.of(path)))
 
 
@@ -125,6 +128,7 @@ def has_no_copy(session: Session, step: Step, path: PurePosixPath) -> bool:
     md5 = None if record is None else record.digests("outs").get(str(path))
     if record is None or md5 is None or _in_place(session, path, md5) is None:
         return False
-    if path in step.outputs or record.body.get("deps") or _has(session.restorer.store, md5):
+    is_stored = path in step.outputs or bool(record.body.get("deps")) or _has(session.restorer.store, md5)
+    if is_stored and not session.hasher.links_in(str(path)):  # links in a folder are nothing that the store brings back
         return False
     return not is_committed(session.root, path)
