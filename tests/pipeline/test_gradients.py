@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ import torch
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
 from frostline.tokens import Doc
+from frostline.training.optimizer import build_adam
+from tests.pipeline.plain_reference import plain_gradients, rows_covering_pairs
 from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline, reference_gradients
 
 CLOCK = Clock(seed=0)
@@ -139,3 +142,97 @@ def test_the_detached_control_sends_nothing_back(encoder: Path) -> None:
 
     assert not any(name.startswith("transformer/") for name in gradients)
     assert all(gradient.abs().max() > 0 for gradient in gradients.values())
+
+
+FACTORS = {
+    "reading": ("listener", "annotating", "both", "independent"),
+    "pooling": ("mean", "max", "sum", "first", "last"),
+    "layer": (1, -1, "mix"),
+    "frozen": ("nothing", "lowest", "encoder", "waiting"),
+    "sizes": ((6,), (2, 4), (1, 2, 3)),
+    "windows": ("whole", "overlapping"),
+}
+FREEZING = {
+    "lowest": {"lowest_layers": {"transformer": 1}},
+    "waiting": {"unfreezing": {"transformer": 1}},  # the last layer moves, the others wait
+}
+
+
+def covered_pipeline(encoder: Path, row: dict[str, Any]) -> Pipeline:
+    kinds = {"both": ["listener", "annotating"]}.get(row["reading"], [row["reading"]] * 2)
+    windows = {"window": 4, "stride": 2} if row["windows"] == "overlapping" else {}
+    modes = {"*transformer*": "frozen"} if row["frozen"] == "encoder" else {}
+    config = make_config(encoder, kinds, settings=windows, modes=modes)
+    for component in config["components"].values():
+        embedding = component["model"].get("embedding")
+        if embedding is not None:
+            embedding.update({"pooling": row["pooling"], "layer": row["layer"]})
+            embedding.get("transformer", {}).update(windows)
+    if row["frozen"] in FREEZING and row["reading"] != "independent":
+        config["training"]["freezing"] = FREEZING[row["frozen"]]
+    pipeline = make_pipeline(config, make_docs())
+    with torch.no_grad():
+        for name, values in pipeline.parameters.named_values.items():
+            if name.endswith((".weights", ".gamma")):
+                values.copy_(torch.linspace(0.3, 1.1, len(values)))
+    return pipeline
+
+
+@pytest.mark.parametrize("row", rows_covering_pairs(FACTORS), ids=lambda row: "-".join(map(str, row.values())))
+def test_all_ways_of_reading_and_freezing_give_the_gradients_of_a_plain_graph(
+    encoder: Path, row: dict[str, Any]
+) -> None:
+    docs = make_docs()
+    pipeline = covered_pipeline(encoder, row)
+    windows = {"window": 4, "stride": 2} if row["windows"] == "overlapping" else {}
+    before = {name: values.clone() for name, values in pipeline.parameters.named_values.items()}
+
+    ours = gradients_of(pipeline, divided(docs, row["sizes"]))
+
+    reference = plain_gradients(encoder, pipeline, docs, pooling=row["pooling"], layer=row["layer"], **windows)
+    largest = max(gradient.abs().max().item() for gradient in reference.values())
+    for name, gradient in ours.items():
+        worst, scale = (gradient - reference[name]).abs().max().item(), reference[name].abs().max().item()
+        if name.endswith("key.bias"):  # softmax does not see it: its gradient is zero but for rounding
+            assert max(gradient.abs().max().item(), scale) <= 1e-6 * largest
+        else:
+            assert worst <= TOLERANCE * scale, f"{name}: off by {worst}, largest {scale}"
+    build_adam(learn_rate=0.01).step(pipeline.parameters, step=0)
+    frozen = before.keys() - ours.keys()
+    is_partly = row["frozen"] in FREEZING and row["reading"] != "independent"
+    assert len(frozen) == {"encoder": 37 * (1 + (row["reading"] == "independent"))}.get(row["frozen"], 21 * is_partly)
+    assert all(torch.equal(values, before[name]) for name, values in pipeline.parameters.named_values.items()
+               if name in frozen)  # fmt: skip
+
+
+def test_unfrozen_and_annotating_learns_from_the_training_batch_whatever_is_predicted_in_between(encoder: Path) -> None:
+    docs = make_docs()
+    config = make_config(encoder, ["annotating", "listener", "annotating"])
+    config["training"]["annotating_components"] += ["tagger", "morphologizer"]
+    pipeline = make_pipeline(config, docs)
+    optimizer = build_adam(learn_rate=0.01)
+    start = {name: values.clone() for name, values in pipeline.parameters.named_values.items()}
+
+    for number, component in enumerate(pipeline.components.values()):
+        plain_update = component.update
+
+        def interleaved(examples, plain_update=plain_update, number=number, **options):  # type: ignore[no-untyped-def]
+            pipeline.predict([example.predicted for example in examples])  # the step's own docs
+            pipeline.predict([doc.without_annotations() for doc in docs[number:]])  # others
+            loss = plain_update(examples, **options)
+            list(pipeline.pipe(["the dog walks"], keep_activations=True))
+            return loss
+
+        component.update = interleaved  # type: ignore[method-assign]
+
+    for step, sizes in enumerate(([6], [2, 4], [1, 2, 3])):
+        reference = plain_gradients(encoder, pipeline, docs)
+        largest = max(gradient.abs().max().item() for gradient in reference.values())
+        gradients = gradients_of(pipeline, divided(docs, sizes))
+        pipeline.predict([doc.without_annotations() for doc in docs])
+        for name, gradient in gradients.items():
+            scale = 0.1 * largest if name.endswith("key.bias") else reference[name].abs().max().item()
+            assert (gradient - reference[name]).abs().max().item() <= TOLERANCE * scale, name
+        optimizer.step(pipeline.parameters, step=step)
+    moved = [name for name, values in pipeline.parameters.named_values.items() if not torch.equal(values, start[name])]
+    assert len([name for name in moved if name.startswith("transformer/")]) > 30

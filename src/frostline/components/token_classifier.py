@@ -14,6 +14,7 @@ import torch
 from thinc.api import Model
 from torch import Tensor
 
+from frostline.embedding.annotation_features import build_features
 from frostline.errors import ConfigError, ModelFileError
 from frostline.layers import token_head
 from frostline.tokens import Doc, Example, StringColumn
@@ -121,6 +122,7 @@ class TokenClassifier:
         }
 
     def _build(self, width: int, seed: int) -> None:
+        build_features(self.model, seed=seed)
         n_labels = sum(map(len, self.labels.values()))
         for node in self.model.walk():
             if node.name == "token_head":

@@ -64,7 +64,7 @@ class Transformer:
     settings: TransformerSettings
     encoder: Encoder | None = None
     table: PieceTable | None = None
-    layers: tuple[int, ...] = (-1,)  # that readers ask for
+    layers: tuple[int, ...] | None = (-1,)  # that readers ask for; None for all
     stores: list[ActivationStore | ActivationCache] = field(default_factory=list)
     device: str = "cpu"
 
@@ -99,6 +99,8 @@ class Transformer:
     def layer_numbers(self) -> tuple[int, ...]:
         """The layers to compute as numbers of hidden states, ascending, each once."""
         n_all = self.ready.n_hidden_states
+        if self.layers is None:
+            return tuple(range(n_all))
         for layer in self.layers:
             check_layer(layer, n_all)
         return tuple(sorted({layer % n_all for layer in self.layers}))
@@ -236,6 +238,13 @@ def build_transformer(
 def load_encoder(model: Model, folder: Path) -> None:
     """Bring the encoder of a layer made by `build_transformer`, and show it to whoever walks the model."""
     model.attrs["torch_module"] = transformer_of(model).load(folder)
+
+
+def adopt_encoder(model: Model, encoder: Encoder) -> None:
+    """Make an encoder that has weights already that of a layer made by `build_transformer`."""
+    transformer = transformer_of(model)
+    transformer.encoder, transformer.table = encoder, PieceTable(encoder.tokenizer)
+    model.attrs["torch_module"] = encoder
 
 
 def transformer_of(model: Model) -> Transformer:

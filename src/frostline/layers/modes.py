@@ -22,6 +22,7 @@ from torch import nn
 from frostline.errors import ConfigError, did_you_mean
 
 _MODE_ATTRIBUTE = "frostline_mode"
+_KEEPS_STATISTICS = (nn.modules.batchnorm._NormBase,)  # batch and instance norms
 
 
 class Mode(enum.Enum):
@@ -60,7 +61,7 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
     Raises:
         ConfigError: an unknown mode, or a pattern that matches nothing.
     """
-    names = [name for component, module in modules.items() for name, _ in _named(component, module)]
+    names = [name for component, module in modules.items() for name, _ in named_modules(component, module)]
     parsed = {}
     for pattern, mode_name in modes.items():
         where = f"pipeline.modes: {pattern}"
@@ -81,7 +82,7 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
 
 def _declare_tree(component: str, module: nn.Module, modes: Mapping[str, Mode]) -> None:
     by_name: dict[str, Mode] = {}
-    for name, part in _named(component, module):
+    for name, part in named_modules(component, module):
         mode = by_name.get(name.rpartition(".")[0], Mode.TRAIN)
         for pattern, declared in modes.items():
             if _matches(name, pattern):
@@ -97,7 +98,8 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) or (pattern.endswith(".*") and name == pattern[:-2])
 
 
-def _named(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def named_modules(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The parts of a module tree under the names that patterns are matched against, parents first."""
     for path, part in module.named_modules():
         yield (f"{component}.{path}" if path else component), part
 
@@ -106,8 +108,8 @@ def _named(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]
 def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
     """Put a module tree in the state its modes ask for, then back in the state it was in.
 
-    In training a part is in torch's training state when its mode is `train`; in prediction when it is `sample` and
-    a dropout layer.
+    In training a part is in torch's training state when its mode is `train`; in prediction when it is `sample`, but
+    for batch norm and its like, whose statistics nobody's prediction may move.
     """
     parts = list(module.modules())
     before = [part.training for part in parts]
@@ -117,7 +119,7 @@ def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
             if is_train:
                 part.training = mode is Mode.TRAIN
             else:
-                part.training = mode is Mode.SAMPLE and isinstance(part, nn.Dropout)
+                part.training = mode is Mode.SAMPLE and not isinstance(part, _KEEPS_STATISTICS)
         yield
     finally:
         for part, training in zip(parts, before, strict=True):

@@ -7,7 +7,7 @@ optimizer's business. It builds nothing and saves nothing: see wiring.py and ser
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import Any
 
 from frostline.components.protocol import Component
 from frostline.corpora.batching import batch_by_words
+from frostline.embedding.listener import publishers_read_by
 from frostline.embedding.publisher import Publisher
 from frostline.embedding.transformer import transformers_in
 from frostline.errors import UsageError, did_you_mean
 from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted
+from frostline.pipeline import freezing
+from frostline.pipeline.freezing import Freezing
 from frostline.tokens import Doc, Example
 from frostline.tokens.surrogates import half_character
 
@@ -43,6 +46,7 @@ class Pipeline:
     frozen: frozenset[str] = frozenset()  # components that are not updated
     device: str = "cpu"
     parameters: ParameterStore = field(default_factory=lambda: ParameterStore.gather([]))
+    freezing: Freezing = field(default_factory=Freezing)
 
     def __call__(self, text: str | Doc) -> Doc:
         """Annotate one text, or a doc, whose tokens are then kept."""
@@ -74,6 +78,49 @@ class Pipeline:
             raise UsageError(f"The pipeline has no component '{name}'.", fix=did_you_mean(name, self.order))
         return found
 
+    def bind_schedules(self, *, total_steps: int | None) -> None:
+        """Tell the schedules of gradient factors and of unfreezing how long the run is; None when it has no length.
+
+        Raises:
+            ConfigError: a schedule needs a length and there is none.
+        """
+        for publisher in self.publishers.values():
+            for reader in publisher.readers:
+                reader.bind_schedule(total_steps=total_steps)
+        freezing.bind_schedules(self.freezing, total_steps=total_steps)
+
+    def begin_step(self, *, step: int, last_score: float | None) -> None:
+        """Let what follows a schedule be as it is at a step; without it, all stays as it was at the step before.
+
+        A publisher to which nobody sends a gradient in this step computes without a graph, and rests: the optimizer
+        leaves its weights alone.
+
+        Args:
+            step: optimizer steps done before this one.
+            last_score: of the last evaluation, if there was one.
+        """
+        for publisher in self.publishers.values():
+            for reader in publisher.readers:
+                reader.begin_step(step=step, last_score=last_score)
+        freezing.begin_step(self, step=step, last_score=last_score)
+        self.parameters.resting = frozenset(
+            name for name, publisher in self.publishers.items()
+            if not any(reader.wants_gradient for reader in publisher.readers)
+        )  # fmt: skip
+
+    @contextmanager
+    def modes(self, patterns: Mapping[str, str]) -> Iterator[None]:
+        """Let modules be in other modes for the block, such as `{"transformer.*": "frozen"}`, and then as before.
+
+        Patterns are those of `[pipeline.modes]` and lie over them; blocks may be nested. An optimizer that steps
+        inside forgets its moments of what is frozen there.
+
+        Raises:
+            ConfigError: a pattern matches nothing, or there is no such mode; nothing has changed then.
+        """
+        with freezing.overlaid(self, patterns):
+            yield
+
     def update(self, step: Sequence[Sequence[Example]], *, dropout: float, clock: Clock) -> dict[str, float]:
         """The forward and backward pass of one optimizer step; gradients are added, nothing moves.
 
@@ -89,14 +136,15 @@ class Pipeline:
         losses = {component.name: 0.0 for component in updated}
         for number, examples in enumerate(step):
             docs = [example.predicted for example in examples]
-            with self._publishing(docs, clock, number):
+            with self._publishing(docs, clock, number), ExitStack() as predictions:
                 for component in self.components.values():
                     if component.name in losses:
                         with counted(clock, f"{component.name}/{number}"):
                             part = component.update(examples, n_targets=n_targets[component.name], dropout=dropout)
                         losses[component.name] += part
                     if component.name in self.annotating:  # a frozen one too: its annotations may be read
-                        component.set_annotations(docs, component.predict(docs))
+                        with counted(clock, f"{component.name}/{number}/predict"):
+                            self._annotate_in_step(component, docs, predictions)
         return losses
 
     def predict(self, docs: Sequence[Doc]) -> None:
@@ -116,6 +164,18 @@ class Pipeline:
                 for reference, prediction in zip(batch, predictions, strict=True):
                     scorer.add(reference, prediction)
         return scorer.finish()
+
+    def replace_listeners(self, *names: str) -> None:
+        """Give components a frozen copy of the publisher they read, with the weights it has now, for themselves.
+
+        The publisher may then move without them. Hold no component of this pipeline from before.
+
+        Raises:
+            ConfigError: a name is no component, or one that reads no publisher.
+        """
+        from frostline.pipeline.surgery import replace_listeners  # builds pipelines, so it needs this class
+
+        replace_listeners(self, names)
 
     def to_disk(self, path: Path | str) -> None:
         """Save to a folder, whole or not at all; an older model there is replaced."""
@@ -171,6 +231,17 @@ class Pipeline:
             yield
             for activations in reversed(opened):
                 activations.backward()
+
+    def _annotate_in_step(self, component: Component, docs: Sequence[Doc], predictions: ExitStack) -> None:
+        """Let a component predict in the middle of a training step, on what its publishers give in prediction.
+
+        predictions: closed with the sub-batch; what one component has opened serves the next.
+        """
+        for publisher in publishers_read_by(component.model):
+            if publisher.find(docs, is_train=False) is None:
+                opened = publisher.publishing(docs, is_train=False, annotating=self._writes(publisher.name))
+                predictions.enter_context(opened)
+        component.set_annotations(docs, component.predict(docs))
 
     def _writes(self, name: str) -> bool:
         return name in self.annotating

@@ -23,6 +23,7 @@ from frostline.embedding.transformer import transformer_of
 from frostline.errors import ConfigError, FrostlineError, did_you_mean
 from frostline.evaluation import weighted_score
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.private_copies import with_private_copies
 from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
 from frostline.training.driver import check_ending
 from frostline.training.initialize import check_source
@@ -115,6 +116,10 @@ def _of_inner_blocks(block: Mapping[str, Any], path: str) -> list[Finding]:
 
 def _of_pipeline(config: Mapping[str, Any]) -> list[Finding]:
     parts: dict[str, Any] = {}
+    copied, found = attempt(partial(with_private_copies, config), "training.replace_listeners")
+    if found:
+        return found
+    config = copied
     found = _of_block(config["pipeline"].get("tokenizer"), "pipeline.tokenizer")
     for name in config["pipeline"]["components"]:
         parts[name], faults = attempt(partial(make_part, config, name), f"components.{name}")

@@ -17,7 +17,8 @@ import torch
 from frostline.config.registry import registry
 from frostline.errors import ConfigError, TrainingError, did_you_mean
 from frostline.layers.parameters import ParameterGroup, ParameterStore
-from frostline.training.schedules import Rate, Schedule, as_schedule
+from frostline.layers.scheduling import Rate, Schedule
+from frostline.training.schedules import as_schedule
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -94,6 +95,8 @@ class Adam:
         learn_rates = {group.component: rate * self.rates.get(group.component, 1.0) for group in self._groups}
         for group, settings in zip(self._groups, inner.param_groups, strict=True):
             settings["lr"] = learn_rates[group.component]
+        for group in self._groups:  # torch passes over what has no gradient: no momentum, no decay
+            group.values.grad = None if group.component in store.resting else group.gradients
         if inner.param_groups:
             inner.step()
         return OptimizerStep(grad_norm=norm, learn_rates=learn_rates)

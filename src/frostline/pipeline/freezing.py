@@ -1,0 +1,200 @@
+"""What moves and what stands still: modes by pattern, the lowest layers of an encoder, layers unfrozen one by one.
+
+`[pipeline.modes]` and `[training.freezing]` of the config, and blocks of code on top of them, are laid over each other
+here and declared to the modules; the parameters are then sorted anew. Gradual unfreezing goes from the top down
+(ULMFiT, Howard and Ruder 2018): its schedule says how many groups of an encoder move, where the last layer is the
+first group and the embeddings are the last one. Layers that wait for their turn lie in buffers of their own from the
+start, so that they begin with fresh moments, and a checkpoint holds the same tensors at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from frostline.embedding.encoder import Encoder
+from frostline.embedding.layer_stack import stack_of
+from frostline.errors import ConfigError, did_you_mean
+from frostline.layers import modes
+from frostline.layers.parameters import STAGE_ATTRIBUTE, ThincModel
+from frostline.layers.scheduling import Schedule
+
+if TYPE_CHECKING:
+    from frostline.pipeline.pipeline import Pipeline
+
+LOWEST = "training.freezing.lowest_layers"
+UNFREEZING = "training.freezing.unfreezing"
+FROZEN = modes.Mode.FROZEN.value
+
+
+@dataclass(slots=True, kw_only=True)
+class Freezing:
+    """What of a pipeline stands still, and until when. Made by `plan_freezing`.
+
+    trees: part -> its layers as torch modules. stacks: publisher -> groups of module names, from the bottom.
+    """
+
+    trees: dict[str, nn.Module] = field(default_factory=dict)
+    stacks: dict[str, list[list[str]]] = field(default_factory=dict)
+    n_lowest: dict[str, int] = field(default_factory=dict)  # groups that never move, from the bottom
+    schedules: dict[str, Schedule | float] = field(default_factory=dict)
+    n_moving: dict[str, int] = field(default_factory=dict)  # groups that move now, from the top
+    overlays: list[dict[str, str]] = field(default_factory=list)  # of blocks of code, the innermost last
+
+
+def plan_freezing(pipeline: Pipeline, trees: Mapping[str, nn.Module], schedules: Mapping[str, Any]) -> Freezing:
+    """Find the layers that the config freezes by height.
+
+    Args:
+        trees: of publishers and components, with their encoders loaded.
+        schedules: those of `[training.freezing.unfreezing]`, as objects.
+    Raises:
+        ConfigError: a name is no publisher, or has no such layers.
+    """
+    freezing = Freezing(trees=dict(trees))
+    section = (pipeline.config.get("training") or {}).get("freezing") or {}
+    for name, n_layers in (section.get("lowest_layers") or {}).items():
+        groups = _stack(pipeline, freezing, name, LOWEST)
+        if not 0 <= n_layers < len(groups):
+            raise ConfigError(
+                f"The lowest {n_layers} layers of '{name}' are to be frozen, but it has {len(groups) - 1}.",
+                where=f"{LOWEST}.{name}",
+                fix=f"Give 0 (the embeddings alone) to {len(groups) - 1}.",
+            )
+        freezing.n_lowest[name] = n_layers + 1
+    for name, schedule in schedules.items():
+        _stack(pipeline, freezing, name, UNFREEZING)
+        freezing.schedules[name] = schedule
+        freezing.n_moving[name] = _moving_at(freezing, name, 0, None)
+        _mark_stages(pipeline, freezing, name)
+    return freezing
+
+
+def bind_schedules(freezing: Freezing, *, total_steps: int | None) -> None:
+    """Tell the schedules of unfreezing how long the run is."""
+    for name, schedule in freezing.schedules.items():
+        if isinstance(schedule, Schedule):
+            freezing.schedules[name] = schedule.bind(total_steps=total_steps)
+
+
+def begin_step(pipeline: Pipeline, *, step: int, last_score: float | None) -> None:
+    """Unfreeze what the schedules let move from this step on; nothing when that is as it was."""
+    freezing = pipeline.freezing
+    moving = {name: _moving_at(freezing, name, step, last_score) for name in freezing.schedules}
+    if moving != freezing.n_moving:
+        freezing.n_moving = moving
+        declare(pipeline)
+
+
+@contextmanager
+def overlaid(pipeline: Pipeline, patterns: Mapping[str, str]) -> Iterator[None]:
+    """Lay modes over those of the config for the block; see `Pipeline.modes`."""
+    overlay = dict(patterns)
+    pipeline.freezing.overlays.append(overlay)
+    try:
+        declare(pipeline)
+        yield
+    finally:
+        pipeline.freezing.overlays = [one for one in pipeline.freezing.overlays if one is not overlay]
+        declare(pipeline)
+
+
+def declare(pipeline: Pipeline) -> None:
+    """Declare to all modules what holds now; parameters are sorted anew where that changes what moves.
+
+    Raises:
+        ConfigError: a pattern matches nothing, or an unknown mode.
+    """
+    freezing = pipeline.freezing
+    before = _what_moves(freezing)
+    declared = _declared(pipeline)
+    for overlay in freezing.overlays:
+        declared = _laid_over(declared, overlay)
+    modes.declare(freezing.trees, declared)
+    for publisher in pipeline.publishers.values():
+        if not any(reader.may_want_gradient for reader in publisher.readers):
+            freezing.trees[publisher.name].requires_grad_(False)  # nobody teaches it: not even weight decay may move it
+    if pipeline.parameters.groups and _what_moves(freezing) != before:
+        pipeline.parameters.refresh()
+
+
+def _declared(pipeline: Pipeline) -> dict[str, str]:
+    """Pattern -> mode: the config's, then frozen components, then layers by height; later ones win."""
+    declared = dict(pipeline.config["pipeline"].get("modes") or {})
+    declared = _laid_over(declared, {f"{name}.*": FROZEN for name in sorted(pipeline.frozen)})
+    freezing = pipeline.freezing
+    for name, groups in freezing.stacks.items():
+        n_still = freezing.n_lowest.get(name, 0)
+        if name in freezing.n_moving:
+            n_still = max(n_still, len(groups) - freezing.n_moving[name])
+        of_layers = {f"{name}.{module}": FROZEN for group in groups[:n_still] for module in group}
+        declared = _laid_over(declared, of_layers)
+    return declared
+
+
+def _laid_over(declared: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
+    """Both, the later patterns behind the others, so that they win."""
+    return {**{pattern: mode for pattern, mode in declared.items() if pattern not in later}, **later}
+
+
+def _stack(pipeline: Pipeline, freezing: Freezing, name: str, where: str) -> list[list[str]]:
+    if name not in pipeline.publishers:
+        raise ConfigError(
+            f"'{name}' is no publisher of the pipeline.",
+            where=f"{where}.{name}",
+            fix=did_you_mean(name, pipeline.publishers),
+        )
+    if name not in freezing.stacks:
+        encoder = freezing.trees[name]
+        if not isinstance(encoder, Encoder):
+            raise ConfigError(
+                f"'{name}' has no stack of layers: it is no transformer.",
+                where=f"{where}.{name}",
+                fix="Freeze by patterns of module names in [pipeline.modes]; `frostline debug model` lists them.",
+            )
+        n_layers = encoder.n_hidden_states - 1
+        freezing.stacks[name] = stack_of(encoder, n_layers=n_layers, where=f"{where}.{name}")
+    return freezing.stacks[name]
+
+
+def _moving_at(freezing: Freezing, name: str, step: int, last_score: float | None) -> int:
+    schedule = freezing.schedules[name]
+    value = schedule(step, last_score) if isinstance(schedule, Schedule) else schedule
+    return max(0, min(int(value), len(freezing.stacks[name])))
+
+
+def _mark_stages(pipeline: Pipeline, freezing: Freezing, name: str) -> None:
+    """Name the group that each waiting layer's parameters lie in, and refuse a plan that could never move them."""
+    if freezing.trees[name] is not None and _is_frozen_for_good(pipeline, name):
+        raise ConfigError(
+            f"'{name}' is to be unfrozen step by step, but it is frozen as a whole.",
+            where=f"{UNFREEZING}.{name}",
+            fix="Take it out of pipeline.modes and training.frozen_components, or out of training.freezing.unfreezing.",
+        )
+    tree = freezing.trees[name]
+    for number, group in enumerate(freezing.stacks[name]):
+        if number < freezing.n_lowest.get(name, 0):
+            continue
+        stage = f"layer-{number:02d}"
+        for module in group:
+            for parameter in tree.get_submodule(module).parameters():
+                setattr(parameter, STAGE_ATTRIBUTE, stage)
+
+
+def _is_frozen_for_good(pipeline: Pipeline, name: str) -> bool:
+    declared = dict(pipeline.config["pipeline"].get("modes") or {})
+    return name in pipeline.frozen or declared.get(f"{name}.*") == FROZEN or declared.get(name) == FROZEN
+
+
+def _what_moves(freezing: Freezing) -> list[bool]:
+    flags = []
+    for tree in freezing.trees.values():
+        for part in tree.modules():
+            flags += [parameter.requires_grad for parameter in part.parameters(recurse=False)]
+            node: ThincModel = getattr(part, "node", None)
+            flags += [] if node is None else [not node.attrs.get("frozen", False)]
+    return flags

@@ -1,0 +1,74 @@
+"""Change a pipeline that has weights: what it knows stays, in the same numbers.
+
+Private copies of a publisher are made by building the changed config anew and bringing every weight over.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+import torch
+from thinc.api import Model
+from torch import Tensor
+
+from frostline.embedding.transformer import adopt_encoder, transformer_of
+from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.private_copies import with_private_copies
+from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, readings_in
+
+
+def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
+    """See `Pipeline.replace_listeners`."""
+    training = {**(pipeline.config.get("training") or {}), "replace_listeners": list(names)}
+    wanted = copy.deepcopy(pipeline.config)
+    wanted["training"] = training
+    fresh = assemble(with_private_copies(wanted), device=pipeline.device)
+    sources = {name: [reading.source.name for reading in readings_in(model)] for name, model in models_of(pipeline)}
+    for name, model in models_of(fresh):
+        own = _transformers_in(pipeline.part(name).model)
+        read = [pipeline.publishers[publisher].model for publisher in sources[name]]
+        shared = [node for model_read in read for node in _transformers_in(model_read)]
+        for node, source in zip(_transformers_in(model), shared if name in names else own, strict=True):
+            adopt_encoder(node, copy.deepcopy(transformer_of(source).ready))
+    for name, component in fresh.components.items():
+        component.restore(pipeline.components[name].state(), width=embedding_width(component.model))
+    finish(fresh)
+    _copy_weights(pipeline, fresh)
+    for one in fields(Pipeline):
+        setattr(pipeline, one.name, getattr(fresh, one.name))
+
+
+def _transformers_in(model: Model) -> list[Model]:
+    return [node for node in model.walk() if "transformer" in node.attrs]
+
+
+def _copy_weights(old: Pipeline, new: Pipeline) -> None:
+    """Bring over all weights but the encoders', which were copied whole.
+
+    A layer's prefix says how many layers its component has, so names are compared from behind.
+    """
+    there = list(_own_weights(old))
+    with torch.no_grad():
+        for component, name, values in _own_weights(new):
+            match = [
+                tensor for owner, other, tensor in there
+                if owner == component and (f".{name}".endswith(f".{other}") or f".{other}".endswith(f".{name}"))
+            ]  # fmt: skip
+            values.copy_(match[0])
+
+
+def _own_weights(pipeline: Pipeline) -> Iterator[tuple[str, str, Tensor]]:
+    of_encoders = {
+        parameter.data_ptr()
+        for _, model in models_of(pipeline)
+        for node in _transformers_in(model)
+        for parameter in transformer_of(node).ready.parameters()
+    }
+    for key, values in pipeline.parameters.named_values.items():
+        component, _, name = key.partition("/")
+        if values.data_ptr() not in of_encoders:
+            yield component, name, values
+
+
