@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frostline.components.protocol import Component
+from frostline.components.protocol import Component, Growing
 from frostline.corpora.batching import batch_by_words
 from frostline.embedding.listener import publishers_read_by
 from frostline.embedding.publisher import Publisher
@@ -24,6 +24,7 @@ from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted
 from frostline.pipeline import freezing
 from frostline.pipeline.freezing import Freezing
+from frostline.pipeline.spread import Sampled
 from frostline.tokens import Doc, Example
 from frostline.tokens.surrogates import half_character
 
@@ -176,6 +177,42 @@ class Pipeline:
         from frostline.pipeline.surgery import replace_listeners  # builds pipelines, so it needs this class
 
         replace_listeners(self, names)
+
+    def add_labels(self, name: str, labels: Sequence[str] | Mapping[str, Sequence[str]]) -> None:
+        """Give a trained component new labels; its scores for the others stay as they are, bit for bit.
+
+        A new label starts with a score of 0 everywhere and learns from there; an optimizer's moments and averages
+        of the weights follow at their next step.
+
+        Args:
+            labels: of the component's one column, or by column, such as {"upos": ["X"]}.
+        Raises:
+            UsageError: no such component or column, or labels it knows already; nothing has changed then.
+        """
+        component = self.part(name)
+        if not isinstance(component, Growing):
+            raise UsageError(f"The component '{name}' has no labels that could grow.")
+        if not isinstance(labels, Mapping):
+            columns = list(component.labels)
+            if len(columns) != 1 or isinstance(labels, str):
+                fix = f'Give them by column, such as {{"{columns[0] if columns else "xpos"}": ["X"]}}.'
+                raise UsageError(f"It is open which labels of '{name}' these are.", fix=fix)
+            labels = {columns[0]: labels}
+        self.parameters.refresh(component.add_labels(labels))
+
+    def sample(self, text: str | Doc, *, n: int = 20, dropout: float = 0.1, seed: int = 0) -> Sampled:
+        """Annotate one text n times with dropout on: how sure the pipeline is (Gal and Ghahramani 2016).
+
+        Args:
+            n: predictions, 2 or more.
+            dropout: rate of the components' own layers; a transformer has its own rates in its settings.
+            seed: what the samples are a function of.
+        Returns:
+            The doc, annotated by the mean probabilities, and per component and column their mean and spread.
+        """
+        from frostline.pipeline.sampling import sample  # works on pipelines, so it needs this class
+
+        return sample(self, self._doc_of(text), n=n, dropout=dropout, seed=seed)
 
     def to_disk(self, path: Path | str) -> None:
         """Save to a folder, whole or not at all; an older model there is replaced."""

@@ -18,6 +18,8 @@ from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.private_copies import with_private_copies
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, readings_in
 
+READER_LAYERS = ("listener", "annotations", "independent")  # one takes another's place
+
 
 def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
     """See `Pipeline.replace_listeners`."""
@@ -69,6 +71,7 @@ def _own_weights(pipeline: Pipeline) -> Iterator[tuple[str, str, Tensor]]:
     for key, values in pipeline.parameters.named_values.items():
         component, _, name = key.partition("/")
         if values.data_ptr() not in of_encoders:
-            yield component, name, values
+            kind, _, rest = name.partition(".")
+            yield component, f"reader.{rest}" if kind in READER_LAYERS else name, values
 
 

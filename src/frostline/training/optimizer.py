@@ -69,6 +69,7 @@ class Adam:
         self.rates = dict(rates)
         self._inner: torch.optim.AdamW | None = None
         self._groups: tuple[ParameterGroup, ...] = ()
+        self._version = 0  # of the store, when the groups were its own
 
     def bind(self, *, total_steps: int | None) -> None:
         """Tell the learning rate's schedule how long the run is."""
@@ -133,7 +134,7 @@ class Adam:
             fix = did_you_mean(name, [group.component for group in store.groups])
             raise ConfigError(f"'{name}' is no component with weights.", where="training.optimizer.rates", fix=fix)
         kept = self._moments_by_parameter()
-        inner = _make_inner(groups, self.betas, self.eps, self.weight_decay)
+        inner, since = _make_inner(groups, self.betas, self.eps, self.weight_decay), self._version
         for group in groups:
             state = inner.state[group.values]
             for entry in group.entries:
@@ -141,8 +142,9 @@ class Adam:
                 if old is not None:
                     state["step"].copy_(torch.maximum(state["step"], old["step"]))
                     for key in MOMENTS:
-                        entry.view(state[key]).copy_(old[key])
-        self._inner, self._groups = inner, groups
+                        moment = store.carried(group.component, entry.name, old[key], since=since)
+                        entry.view(state[key]).copy_(moment)
+        self._inner, self._groups, self._version = inner, groups, store.version
         return inner
 
     def _moments_by_parameter(self) -> dict[tuple[str, str], dict[str, torch.Tensor]]:
