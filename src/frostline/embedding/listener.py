@@ -140,7 +140,7 @@ def build_independent(
 def _reading(publisher: str, pooling: str | Pooling, layer: Layer, grad_factor: Rate) -> Reading:
     pooling_of(pooling)
     schedule = grad_factor if isinstance(grad_factor, Schedule) else None
-    factor = 1.0 if isinstance(grad_factor, Schedule) else grad_factor
+    factor = grad_factor(0) if isinstance(grad_factor, Schedule) else grad_factor
     if not math.isfinite(factor):
         message = f"grad_factor is {factor}, which is no finite number."
         raise ConfigError(message, where="grad_factor", fix="Give 1.0, or 0 for none.")

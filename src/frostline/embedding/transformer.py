@@ -21,6 +21,7 @@ from frostline.config import registry
 from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.activations import Activations
+from frostline.embedding.adapters import AdapterSettings, adapter_settings
 from frostline.embedding.encoder import PRECISIONS, Encoder
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
@@ -55,6 +56,7 @@ class TransformerSettings:
     max_batch_pieces: int
     tokenizer_settings: dict[str, Any]
     transformer_settings: dict[str, Any]
+    adapter: AdapterSettings | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +81,10 @@ class Transformer:
             precision=self.settings.precision,
             transformer_settings=self.settings.transformer_settings,
             tokenizer_settings=self.settings.tokenizer_settings,
-        ).to(self.device)
+        )
+        if self.settings.adapter is not None:
+            self.encoder.add_adapters(self.settings.adapter, folder)
+        self.encoder = self.encoder.to(self.device)
         self.table = PieceTable(self.encoder.tokenizer)
         return self.encoder
 
@@ -201,6 +206,7 @@ def build_transformer(
     max_batch_pieces: int = 2048,
     tokenizer_settings: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
     transformer_settings: dict[str, Any] = {},  # noqa: B006
+    adapter: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], Activations]:
     """Any encoder that `transformers.AutoModel` loads, with its tokenizer.
 
@@ -212,6 +218,8 @@ def build_transformer(
         rounding.
     tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
         {"hidden_dropout_prob": 0.1}.
+    adapter: low-rank adapters that learn in the place of the encoder (needs the extra [peft]), such as
+        {"rank": 8, "targets": ["query", "value"]}; also "alpha" (twice the rank) and "dropout" (0).
     """
     if not source:
         raise ConfigError(EMPTY_PATH, where="source", fix=NAME_A_PATH)
@@ -230,6 +238,7 @@ def build_transformer(
         max_batch_pieces=max_batch_pieces,
         tokenizer_settings=dict(tokenizer_settings),
         transformer_settings=dict(transformer_settings),
+        adapter=adapter_settings(adapter),
     )
     transformer = Transformer(settings=settings)
     return Model("transformer", _forward, attrs={"transformer": transformer})

@@ -7,7 +7,7 @@ every torch module in the state that its mode and `is_train` ask for, for the ti
 | train  | yes             | training behaviour        | yes                     |
 | frozen | no              | evaluation behaviour      | yes                     |
 | eval   | yes             | evaluation behaviour      | yes                     |
-| sample | no              | dropout on, in prediction | no                      |
+| sample | no              | dropout on, always        | no                      |
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class Mode(enum.Enum):
     def parameters_move(self) -> bool:
         """Whether an optimizer may change the parameters."""
         return self in (Mode.TRAIN, Mode.EVAL)
+
+    @property
+    def passes_gradient(self) -> bool:
+        """Whether what lies below is taught through the module."""
+        return self is not Mode.SAMPLE
 
 
 def mode_of(module: nn.Module) -> Mode:
@@ -108,18 +113,16 @@ def named_modules(component: str, module: nn.Module) -> Iterator[tuple[str, nn.M
 def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
     """Put a module tree in the state its modes ask for, then back in the state it was in.
 
-    In training a part is in torch's training state when its mode is `train`; in prediction when it is `sample`, but
-    for batch norm and its like, whose statistics nobody's prediction may move.
+    A part is in torch's training state when its mode is `train` and this is training; in both when it is `sample`,
+    but for batch norm and its like, whose statistics no prediction may move.
     """
     parts = list(module.modules())
     before = [part.training for part in parts]
     try:
         for part in parts:
             mode = mode_of(part)
-            if is_train:
-                part.training = mode is Mode.TRAIN
-            else:
-                part.training = mode is Mode.SAMPLE and not isinstance(part, _KEEPS_STATISTICS)
+            samples = mode is Mode.SAMPLE and not isinstance(part, _KEEPS_STATISTICS)
+            part.training = samples or (is_train and mode is Mode.TRAIN)
         yield
     finally:
         for part, training in zip(parts, before, strict=True):

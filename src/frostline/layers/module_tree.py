@@ -45,8 +45,16 @@ class ThincNode(nn.Module):
 
 
 def _always_on(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A dropout layer's forward that fires in prediction, and not in training."""
-    return lambda model, inputs, is_train: forward(model, inputs, not is_train)
+    """A dropout layer's forward that fires in prediction too."""
+    return lambda model, inputs, is_train: forward(model, inputs, True)
+
+
+def stand_still(tree: nn.Module) -> None:
+    """Let no parameter of a tree move, whatever its modes say."""
+    tree.requires_grad_(False)
+    for part in tree.modules():
+        if isinstance(part, ThincNode):
+            part.node.attrs["frozen"] = True
 
 
 def tree_of(model: Model) -> nn.Module:

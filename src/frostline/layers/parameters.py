@@ -224,6 +224,11 @@ def _build_groups(owners: Sequence[tuple[str, Owner]], device: torch.device) -> 
     sorted_in: dict[str, list[_Found]] = {}
     for found in _find_all(owners):
         sorted_in.setdefault(_group_name(found), []).append(found)
+    for name, members in list(sorted_in.items()):
+        still = [found for found in members if not found.trainable]
+        if 0 < len(still) < len(members):  # a stage that moves, less what a block of code holds still in it
+            sorted_in[name] = [found for found in members if found.trainable]
+            sorted_in[f"{name}/still"] = still
     groups = tuple(_build_group(name, members, device) for name, members in sorted_in.items())
     for _, owner in owners:
         for module in _modules_of(owner):

@@ -22,7 +22,7 @@ from thinc.util import is_xp_array, torch2xp, xp2torch
 from torch import Tensor, nn
 
 from frostline.errors import ModelFileError
-from frostline.layers.modes import is_frozen, running
+from frostline.layers.modes import is_frozen, mode_of, running
 from frostline.layers.nesting import leaves_of, mapped, with_leaves
 from frostline.layers.parameters import named_parameters
 
@@ -66,7 +66,7 @@ def apply_module(module: nn.Module, inputs: Any, *, is_train: bool) -> tuple[Any
     given = list(leaves_of(inputs))
     as_arrays = any(is_xp_array(leaf) for leaf in given) and not any(isinstance(leaf, Tensor) for leaf in given)
     device = _device_of(module)
-    leaves = [_as_leaf(leaf, device, is_train) for leaf in given]
+    leaves = [_as_leaf(leaf, device, is_train and mode_of(module).passes_gradient) for leaf in given]
     wanted = [isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves]
     needs_graph = is_train and (any(wanted) or not is_frozen(module))
     with torch.set_grad_enabled(needs_graph), running(module, is_train=is_train):
@@ -100,14 +100,14 @@ def _call(module: nn.Module, inputs: Any) -> Any:
     return module(inputs)
 
 
-def _as_leaf(leaf: Any, device: torch.device | None, is_train: bool) -> Any:
+def _as_leaf(leaf: Any, device: torch.device | None, may_want: bool) -> Any:
     """An input as the start of a graph of its own, on the module's device; what is no tensor stays as it is."""
     if is_xp_array(leaf):
         tensor = xp2torch(leaf)
-        return tensor.to(device or tensor.device).requires_grad_(is_train and tensor.is_floating_point())
+        return tensor.to(device or tensor.device).requires_grad_(may_want and tensor.is_floating_point())
     if not isinstance(leaf, Tensor):
         return leaf
-    return leaf.detach().to(device or leaf.device).requires_grad_(is_train and leaf.requires_grad)
+    return leaf.detach().to(device or leaf.device).requires_grad_(may_want and leaf.requires_grad)
 
 
 def _device_of(module: nn.Module) -> torch.device | None:

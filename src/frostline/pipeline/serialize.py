@@ -31,7 +31,8 @@ from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of
 
 FORMAT_VERSION = 1
-MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*")
+MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*",
+               "*/encoder*/adapter/*")  # fmt: skip
 
 
 def save(pipeline: Pipeline, path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from thinc.api import Model
 
@@ -14,7 +15,8 @@ from frostline.embedding.transformer import load_encoder, transformer_of
 from frostline.errors import ModelFileError
 from frostline.layers.randomness import Clock, seed_for
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import embedding_width, faults_of_layers, finish, models_of, path_of
+from frostline.pipeline.reading import reader_of
+from frostline.pipeline.wiring import assemble, embedding_width, faults_of_layers, finish, models_of, path_of
 from frostline.tokens import Doc
 
 
@@ -33,6 +35,19 @@ def initialize(pipeline: Pipeline, references: Callable[[], Iterable[Doc]], *, s
         width = embedding_width(component.model)
         component.initialize(references(), width=width, seed=seed_for(Clock(seed=seed), f"initialize/{name}"))
     finish(pipeline)
+
+
+def begin(config: dict[str, Any]) -> Pipeline:
+    """The pipeline of a filled config as it is before the first step, with labels from corpora.train.
+
+    Raises:
+        FrostlineError: what would stop a training with this config at its start.
+    """
+    system, training = config["system"], config["training"]
+    pipeline = assemble(config, device=system["device"])
+    docs = reader_of(config, "train")
+    initialize(pipeline, lambda: docs, seed=system["seed"] if training["seed"] is None else training["seed"])
+    return pipeline
 
 
 def load_encoders(pipeline: Pipeline) -> None:
