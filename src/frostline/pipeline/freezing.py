@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from frostline.embedding.adapters import MODES
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.layer_stack import stack_of
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers import modes
+from frostline.layers.module_tree import stand_still
 from frostline.layers.parameters import STAGE_ATTRIBUTE, ThincModel
 from frostline.layers.scheduling import Schedule
 
@@ -35,7 +37,8 @@ FROZEN = modes.Mode.FROZEN.value
 class Freezing:
     """What of a pipeline stands still, and until when. Made by `plan_freezing`.
 
-    trees: part -> its layers as torch modules. stacks: publisher -> groups of module names, from the bottom.
+    trees: part -> its layers as torch modules. stacks: transformer -> groups of module names, from the bottom; a
+    private transformer goes by its module's name, `COMPONENT.transformer`.
     """
 
     trees: dict[str, nn.Module] = field(default_factory=dict)
@@ -53,25 +56,34 @@ def plan_freezing(pipeline: Pipeline, trees: Mapping[str, nn.Module], schedules:
         trees: of publishers and components, with their encoders loaded.
         schedules: those of `[training.freezing.unfreezing]`, as objects.
     Raises:
-        ConfigError: a name is no publisher, or has no such layers.
+        ConfigError: a name is no transformer, or has no such layers.
     """
     freezing = Freezing(trees=dict(trees))
     section = (pipeline.config.get("training") or {}).get("freezing") or {}
     for name, n_layers in (section.get("lowest_layers") or {}).items():
-        groups = _stack(pipeline, freezing, name, LOWEST)
-        if not 0 <= n_layers < len(groups):
-            raise ConfigError(
-                f"The lowest {n_layers} layers of '{name}' are to be frozen, but it has {len(groups) - 1}.",
-                where=f"{LOWEST}.{name}",
-                fix=f"Give 0 (the embeddings alone) to {len(groups) - 1}.",
-            )
+        groups = _stack(freezing, name, LOWEST)
+        check_lowest(name, n_layers, len(groups) - 1)
         freezing.n_lowest[name] = n_layers + 1
     for name, schedule in schedules.items():
-        _stack(pipeline, freezing, name, UNFREEZING)
+        _stack(freezing, name, UNFREEZING)
         freezing.schedules[name] = schedule
-        freezing.n_moving[name] = _moving_at(freezing, name, 0, None)
+        freezing.n_moving[name] = len(freezing.stacks[name])  # all, for a look at what may ever move
+    if schedules:
+        modes.declare(freezing.trees, _declared(pipeline, freezing))
+    for name in schedules:
         _mark_stages(pipeline, freezing, name)
+        freezing.n_moving[name] = _moving_at(freezing, name, 0, None)
     return freezing
+
+
+def check_lowest(name: str, n_lowest: int, n_layers: int) -> None:
+    """Raise ConfigError where more layers of a transformer are to be frozen than it has."""
+    if not 0 <= n_lowest <= n_layers:
+        raise ConfigError(
+            f"The lowest {n_lowest} layers of '{name}' are to be frozen, but it has {n_layers}.",
+            where=f"{LOWEST}.{name}",
+            fix=f"Give 0 (the embeddings alone) to {n_layers}.",
+        )
 
 
 def bind_schedules(freezing: Freezing, *, total_steps: int | None) -> None:
@@ -111,29 +123,38 @@ def declare(pipeline: Pipeline) -> None:
     """
     freezing = pipeline.freezing
     before = _what_moves(freezing)
-    declared = _declared(pipeline)
+    declared = _declared(pipeline, freezing)
     for overlay in freezing.overlays:
         declared = _laid_over(declared, overlay)
     modes.declare(freezing.trees, declared)
     for publisher in pipeline.publishers.values():
         if not any(reader.may_want_gradient for reader in publisher.readers):
-            freezing.trees[publisher.name].requires_grad_(False)  # nobody teaches it: not even weight decay may move it
+            stand_still(freezing.trees[publisher.name])  # nobody teaches it: not even weight decay may move it
     if pipeline.parameters.groups and _what_moves(freezing) != before:
         pipeline.parameters.refresh()
 
 
-def _declared(pipeline: Pipeline) -> dict[str, str]:
-    """Pattern -> mode: the config's, then frozen components, then layers by height; later ones win."""
-    declared = dict(pipeline.config["pipeline"].get("modes") or {})
+def _declared(pipeline: Pipeline, freezing: Freezing) -> dict[str, str]:
+    """Pattern -> mode: adapters', the config's, frozen components, layers by height; later ones win."""
+    adapted = _with_adapters(freezing)
+    declared = {f"{name}.{pattern}": mode for name in adapted for pattern, mode in MODES.items()}
+    declared = _laid_over(declared, pipeline.config["pipeline"].get("modes") or {})
     declared = _laid_over(declared, {f"{name}.*": FROZEN for name in sorted(pipeline.frozen)})
-    freezing = pipeline.freezing
     for name, groups in freezing.stacks.items():
         n_still = freezing.n_lowest.get(name, 0)
         if name in freezing.n_moving:
             n_still = max(n_still, len(groups) - freezing.n_moving[name])
-        of_layers = {f"{name}.{module}": FROZEN for group in groups[:n_still] for module in group}
+        of_layers = {f"{name}.{module}.*": FROZEN for group in groups[:n_still] for module in group}
         declared = _laid_over(declared, of_layers)
     return declared
+
+
+def _with_adapters(freezing: Freezing) -> Iterator[str]:
+    """The names of the encoders that have adapters."""
+    for part, tree in freezing.trees.items():
+        for name, module in modes.named_modules(part, tree):
+            if isinstance(module, Encoder) and module.adapter is not None:
+                yield name
 
 
 def _laid_over(declared: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
@@ -141,24 +162,24 @@ def _laid_over(declared: Mapping[str, str], later: Mapping[str, str]) -> dict[st
     return {**{pattern: mode for pattern, mode in declared.items() if pattern not in later}, **later}
 
 
-def _stack(pipeline: Pipeline, freezing: Freezing, name: str, where: str) -> list[list[str]]:
-    if name not in pipeline.publishers:
-        raise ConfigError(
-            f"'{name}' is no publisher of the pipeline.",
-            where=f"{where}.{name}",
-            fix=did_you_mean(name, pipeline.publishers),
-        )
+def _stack(freezing: Freezing, name: str, where: str) -> list[list[str]]:
     if name not in freezing.stacks:
-        encoder = freezing.trees[name]
-        if not isinstance(encoder, Encoder):
-            raise ConfigError(
-                f"'{name}' has no stack of layers: it is no transformer.",
-                where=f"{where}.{name}",
-                fix="Freeze by patterns of module names in [pipeline.modes]; `frostline debug model` lists them.",
-            )
+        encoder = _encoder(freezing, name, where)
         n_layers = encoder.n_hidden_states - 1
         freezing.stacks[name] = stack_of(encoder, n_layers=n_layers, where=f"{where}.{name}")
     return freezing.stacks[name]
+
+
+def _encoder(freezing: Freezing, name: str, where: str) -> Encoder:
+    """A publisher's encoder, or a private one by its module's name, such as `tagger.transformer`."""
+    modules = dict(pair for part, tree in freezing.trees.items() for pair in modes.named_modules(part, tree))
+    found = modules.get(name)
+    if isinstance(found, Encoder):
+        return found
+    encoders = [other for other, module in modules.items() if isinstance(module, Encoder)]
+    raise ConfigError(
+        f"'{name}' is no transformer of the pipeline.", where=f"{where}.{name}", fix=did_you_mean(name, encoders)
+    )
 
 
 def _moving_at(freezing: Freezing, name: str, step: int, last_score: float | None) -> int:
@@ -168,26 +189,28 @@ def _moving_at(freezing: Freezing, name: str, step: int, last_score: float | Non
 
 
 def _mark_stages(pipeline: Pipeline, freezing: Freezing, name: str) -> None:
-    """Name the group that each waiting layer's parameters lie in, and refuse a plan that could never move them."""
-    if freezing.trees[name] is not None and _is_frozen_for_good(pipeline, name):
+    """Name the group of each layer's parameters that may ever move, and refuse a plan that could move none."""
+    if _is_frozen_for_good(pipeline, name):
         raise ConfigError(
             f"'{name}' is to be unfrozen step by step, but it is frozen as a whole.",
             where=f"{UNFREEZING}.{name}",
             fix="Take it out of pipeline.modes and training.frozen_components, or out of training.freezing.unfreezing.",
         )
-    tree = freezing.trees[name]
+    encoder = _encoder(freezing, name, UNFREEZING)
     for number, group in enumerate(freezing.stacks[name]):
         if number < freezing.n_lowest.get(name, 0):
             continue
         stage = f"layer-{number:02d}"
         for module in group:
-            for parameter in tree.get_submodule(module).parameters():
-                setattr(parameter, STAGE_ATTRIBUTE, stage)
+            for parameter in encoder.get_submodule(module).parameters():
+                if parameter.requires_grad:
+                    setattr(parameter, STAGE_ATTRIBUTE, stage)
 
 
 def _is_frozen_for_good(pipeline: Pipeline, name: str) -> bool:
     declared = dict(pipeline.config["pipeline"].get("modes") or {})
-    return name in pipeline.frozen or declared.get(f"{name}.*") == FROZEN or declared.get(name) == FROZEN
+    is_declared = FROZEN in (declared.get(f"{name}.*"), declared.get(name))
+    return is_declared or name.partition(".")[0] in pipeline.frozen
 
 
 def _what_moves(freezing: Freezing) -> list[bool]:
