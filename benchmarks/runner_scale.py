@@ -135,7 +135,7 @@ def make_up_to_date(folder: Path, shape: str, n_steps: int) -> None:
     (folder / "project.yml").write_text(project_text(shape, n_steps), encoding="utf8")
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf8")
-    prepare(folder, Session(folder).spec)
+    prepare(folder, Session(folder).spec.directories)
     session = Session(folder)
     stages = {}
     for name in session.select(["all"]).order:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,13 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
 def write_text_atomic(path: Path, text: str) -> None:
     """Write UTF-8 text with "\\n" line ends to `path`, as `write_bytes_atomic` does."""
     write_bytes_atomic(path, text.encode())
+
+
+def write_parts_atomic(path: Path, parts: Iterable[str]) -> None:
+    """Write one text that is given in parts, as `write_text_atomic` does, without ever holding it whole."""
+    with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(parts)
+        stream.flush()
 
 
 def write_json_atomic(path: Path, value: Any) -> None:

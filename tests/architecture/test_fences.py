@@ -21,7 +21,7 @@ MAX_FUNCTION_LINES = 60
 FLOORS = (
     ("errors", "console", "files", "digest"),
     ("runner", "tokens", "config", "evaluation"),
-    ("layers", "corpora"),
+    ("layers", "corpora", "vectors"),
     ("embedding",),
     ("components",),
     ("pipeline",),

@@ -24,6 +24,7 @@ VERBS = (
     ["apply"],
     ["init", "config"],
     ["init", "fill-config"],
+    ["init", "vectors"],
     ["debug", "config"],
     ["debug", "model"],
 )

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from frostline.config import fill_config, load_config
-from frostline.config.starting import VARIANTS, starting_config
+from frostline.config.starting import PUBLISHERS, VARIANTS, starting_config
 from frostline.errors import ConfigError, UsageError
 
 pytest.importorskip("torch")
 
 
+@pytest.mark.parametrize("publisher", PUBLISHERS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_is_a_complete_config_without_faults(variant: str, tmp_path: Path) -> None:
+def test_every_variant_is_a_complete_config_without_faults(variant: str, publisher: str, tmp_path: Path) -> None:
     file = tmp_path / "start.cfg"
-    file.write_text(starting_config(["transformer", "tagger", "morphologizer"], variant=variant, lang="en"))
+    file.write_text(starting_config([publisher, "tagger", "morphologizer"], variant=variant, lang="en"))
 
     _, added = fill_config(load_config(file))
 

@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModel, PreTrainedTokenizerFast
 
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import transformers_of
+from frostline.pipeline.wiring import embedders_of
 from frostline.tokens import Doc
 
 POOLINGS = {
@@ -36,7 +36,7 @@ def plain_gradients(
     The pipeline's components share one transformer, or have one each, in their order.
     """
     tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
-    encoders = [_copied(source, transformer.ready.model) for transformer in transformers_of(pipeline)]
+    encoders = [_copied(source, embedder.module.model) for embedder in embedders_of(pipeline)]
     values = {name: value.clone().requires_grad_() for name, value in pipeline.parameters.named_values.items()}
     losses = []
     for number, (name, component) in enumerate(pipeline.components.items()):

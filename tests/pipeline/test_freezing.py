@@ -65,8 +65,23 @@ def test_the_lowest_layers_stand_still_and_get_no_gradient(
     assert layers_that_differ(before, bytes_of(pipeline)) == list(moving)
     still = [layer for layer in LAYERS if layer not in moving]
     for layer in still:
-        module = pipeline.publishers["transformer"].transformer.ready.model.get_submodule(layer)
+        module = pipeline.publishers["transformer"].embedder.module.model.get_submodule(layer)
         assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_a_private_transformer_is_frozen_by_its_modules_name(encoder: Path) -> None:
+    config = make_config(encoder, ["independent", "listener"])
+    config["training"]["freezing"] = {"lowest_layers": {"tagger.transformer": 1}, "unfreezing": {"transformer": 1}}
+    pipeline = make_pipeline(config, make_docs())
+    before = bytes_of(pipeline)
+
+    step(pipeline, build_adam(learn_rate=0.01), 0)
+
+    after = bytes_of(pipeline)
+    moved = {name for name in before if before[name] != after[name] and "transformer/" in name}
+    assert {name.partition("/model.")[2].partition(".attention")[0].partition(".output")[0].partition(".interm")[0]
+            for name in moved} == {"encoder.layer.1"}  # fmt: skip
+    assert {name.partition("/")[0] for name in moved} == {"tagger.transformer", "transformer"}
 
 
 def test_layers_thaw_one_by_one_from_the_top(encoder: Path) -> None:
@@ -95,6 +110,25 @@ def test_a_layer_that_thaws_begins_with_fresh_moments_and_the_others_keep_theirs
     assert "step/transformer/weights/layer-00" not in steps
 
 
+def test_what_a_pattern_or_a_block_freezes_within_a_layer_stays_when_the_layer_thaws(encoder: Path) -> None:
+    config = frozen_config(encoder, {"unfreezing": {"transformer": ONE_BY_ONE}}, modes={"*.LayerNorm": "frozen"})
+    pipeline = make_pipeline(config, make_docs())
+    before, optimizer = bytes_of(pipeline), build_adam(learn_rate=0.01)
+
+    step(pipeline, optimizer, 0)
+    with pipeline.modes({"transformer.model.encoder.layer.1.attention.*": "frozen"}):
+        step(pipeline, optimizer, 1)
+        in_block = bytes_of(pipeline)
+    step(pipeline, optimizer, 2)
+
+    moved = {name for name in before if before[name] != in_block[name] and name.startswith("transformer/")}
+    assert {name.split(".")[4] for name in moved} == {"intermediate", "output"}
+    after = bytes_of(pipeline)
+    moved = {name for name in before if before[name] != after[name] and name.startswith("transformer/")}
+    assert {name.split(".")[4] for name in moved} == {"attention", "intermediate", "output"}
+    assert not any("LayerNorm" in name for name in moved)
+
+
 def test_the_lowest_layers_never_thaw(encoder: Path) -> None:
     freezing = {"lowest_layers": {"transformer": 1}, "unfreezing": {"transformer": 99}}
     pipeline = make_pipeline(frozen_config(encoder, freezing), make_docs())
@@ -106,9 +140,9 @@ def test_the_lowest_layers_never_thaw(encoder: Path) -> None:
 
 
 FAULTY = [
-    ({"lowest_layers": {"transfomer": 1}}, {}, "is no publisher", "training.freezing.lowest_layers.transfomer"),
+    ({"lowest_layers": {"transfomer": 1}}, {}, "is no transformer", "training.freezing.lowest_layers.transfomer"),
     ({"lowest_layers": {"transformer": 3}}, {}, "it has 2", "training.freezing.lowest_layers.transformer"),
-    ({"unfreezing": {"tagger": 1}}, {}, "is no publisher", "training.freezing.unfreezing.tagger"),
+    ({"unfreezing": {"tagger": 1}}, {}, "is no transformer", "training.freezing.unfreezing.tagger"),
     ({"unfreezing": {"transformer": 1}}, {"transformer.*": "frozen"}, "frozen as a whole",
      "training.freezing.unfreezing.transformer"),
 ]  # fmt: skip
@@ -128,7 +162,7 @@ def test_a_plan_that_can_not_be_is_refused_with_its_place_and_mend(
 def test_modes_of_a_block_hold_in_it_and_what_held_before_comes_back(encoder: Path) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener"], modes={"transformer.model.embeddings.*": "frozen"}),
                              make_docs())  # fmt: skip
-    module, optimizer = pipeline.publishers["transformer"].transformer.ready, build_adam(learn_rate=0.01)
+    module, optimizer = pipeline.publishers["transformer"].embedder.module, build_adam(learn_rate=0.01)
     flags = [parameter.requires_grad for parameter in module.parameters()]
     before = bytes_of(pipeline)
 
@@ -193,7 +227,7 @@ def test_sampling_gives_the_spread_of_the_probabilities_and_leaves_nothing_behin
     assert [label for label, _, _ in spread.best] == first.doc.xpos.values()
     assert set(first.spreads["morphologizer"]) == {"upos", "feats"}
     assert pipeline("the dog walks").xpos == plain
-    assert modes.mode_of(pipeline.publishers["transformer"].transformer.ready) is modes.Mode.FROZEN
+    assert modes.mode_of(pipeline.publishers["transformer"].embedder.module) is modes.Mode.FROZEN
     assert pipeline.sample(Doc.from_words([]), n=2).spreads["tagger"]["xpos"].mean.shape[0] == 0
     with pytest.raises(UsageError, match="2 samples"):
         pipeline.sample("the dog", n=1)

@@ -16,6 +16,7 @@ from frostline.tokens import Doc
 from frostline.training.optimizer import build_adam
 from tests.pipeline.plain_reference import plain_gradients, rows_covering_pairs
 from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline, reference_gradients
+from tests.pipeline.tok2vec import plain_states, with_tok2vec
 
 CLOCK = Clock(seed=0)
 TOLERANCE = 1e-5
@@ -236,3 +237,71 @@ def test_unfrozen_and_annotating_learns_from_the_training_batch_whatever_is_pred
         optimizer.step(pipeline.parameters, step=step)
     moved = [name for name, values in pipeline.parameters.named_values.items() if not torch.equal(values, start[name])]
     assert len([name for name in moved if name.startswith("transformer/")]) > 30
+
+
+TOK2VEC_FACTORS = {
+    "reading": ("listener", "annotating", "both", "independent"),
+    "pooling": ("mean", "max", "sum", "first", "last"),
+    "layer": (0, -1, "mix"),
+    "frozen": ("nothing", "embed", "all"),
+    "sizes": ((6,), (2, 4), (1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("row", rows_covering_pairs(TOK2VEC_FACTORS), ids=lambda row: "-".join(map(str, row.values())))
+def test_all_ways_of_reading_a_tok2vec_give_the_gradients_of_a_plain_graph(row: dict[str, Any]) -> None:
+    docs = make_docs()
+    kinds = {"both": ["listener", "annotating"]}.get(row["reading"], [row["reading"]] * 2)
+    config = with_tok2vec(make_config(Path("nowhere"), kinds))
+    owned = row["reading"] == "independent"
+    everything = "*.tok2vec*" if owned else "transformer*"
+    pattern = {"nothing": None, "embed": "*embed*", "all": everything}[row["frozen"]]
+    config["pipeline"]["modes"] = {pattern: "frozen"} if pattern else {}
+    for component in config["components"].values():
+        if "embedding" in component["model"]:
+            component["model"]["embedding"].update({"pooling": row["pooling"], "layer": row["layer"]})
+    pipeline = make_pipeline(config, docs)
+    before = {name: values.clone() for name, values in pipeline.parameters.named_values.items()}
+
+    ours = gradients_of(pipeline, divided(docs, row["sizes"]))
+
+    reference = plain_tok2vec_gradients(pipeline, docs, layer=row["layer"])
+    for name, gradient in ours.items():
+        expected = reference.get(name, torch.zeros_like(gradient))
+        worst, scale = (gradient - expected).abs().max().item(), expected.abs().max().item()
+        assert worst <= TOLERANCE * scale, f"{name}: off by {worst}, largest {scale}"
+    build_adam(learn_rate=0.01).step(pipeline.parameters, step=0)
+    after = pipeline.parameters.named_values
+    still = [name for name in before if torch.equal(before[name], after[name])]
+    assert [name for name in before if name not in ours and name not in still] == []
+    n_frozen = {"nothing": 0, "embed": 8, "all": 16}[row["frozen"]] * (2 if owned else 1)
+    assert len(before) - len(ours) == n_frozen
+
+
+def plain_tok2vec_gradients(pipeline: Pipeline, docs: Sequence[Doc], *, layer: int | str) -> dict[str, torch.Tensor]:
+    """As plain_reference.plain_gradients, for tok2vecs, whose tokens are their pieces."""
+    leaves = {name: values.clone().requires_grad_() for name, values in pipeline.parameters.named_values.items()}
+    losses = []
+    for name, component in pipeline.components.items():
+        owner = f"{next(iter(pipeline.publishers), f'{name}.tok2vec')}/"
+        own = {key.removeprefix(owner): value for key, value in leaves.items() if key.startswith(owner)}
+        states = torch.stack(plain_states(own, docs))
+        of_name = {key: value for key, value in leaves.items() if key.startswith(f"{name}/")}
+        if layer == "mix":
+            shares = torch.softmax(_ending(of_name, ".weights"), dim=0)[:, None, None]
+            vectors = (shares * states).sum(dim=0) * _ending(of_name, ".gamma")
+        else:
+            vectors = states[int(layer)]
+        scores, start = vectors @ _ending(of_name, "output.weight").T + _ending(of_name, "output.bias"), 0
+        for column in component.columns:
+            labels = component.labels[column]
+            gold = torch.tensor([labels.index(value) for doc in docs for value in doc.column(column).values()])
+            losses.append(torch.nn.functional.cross_entropy(scores[:, start : start + len(labels)], gold))
+            start += len(labels)
+    torch.autograd.backward(losses)
+    return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
+
+def _ending(values: dict[str, torch.Tensor], end: str) -> torch.Tensor:
+    (found,) = [value for name, value in values.items() if name.endswith(end)]
+    return found

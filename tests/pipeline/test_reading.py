@@ -18,6 +18,7 @@ from frostline.pipeline.wiring import assemble
 from frostline.tokens import Example
 from frostline.training.optimizer import build_adam
 from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline
+from tests.pipeline.tok2vec import with_tok2vec
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_mix_over_a_frozen_publisher_still_learns(encoder: Path) -> None:
     train(pipeline)
 
     assert bytes_of(pipeline, "transformer/") == {n: b for n, b in before.items() if n.startswith("transformer/")}
-    assert bytes_of(pipeline)["tagger/listener.weights"] != before["tagger/listener.weights"]
+    assert bytes_of(pipeline)["tagger/mix.weights"] != before["tagger/mix.weights"]
 
 
 def test_listening_and_annotating_with_a_mix_end_in_the_same_bytes(encoder: Path) -> None:
@@ -84,8 +85,7 @@ def test_listening_and_annotating_with_a_mix_end_in_the_same_bytes(encoder: Path
         for kind in ("listener", "annotating")
     )
 
-    rename = {name.replace("/annotations.", "/listener."): data for name, data in bytes_of(right).items()}
-    assert bytes_of(left) == rename
+    assert bytes_of(left) == bytes_of(right)
 
 
 def weighted(*, power: float) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -197,6 +197,15 @@ def test_predicted_tags_are_features_of_a_later_component_in_training_as_in_pred
     assert bytes_of(frostline.load(tmp_path / "model")) == bytes_of(pipeline)
 
 
+def test_a_sample_reads_the_tags_of_the_same_sample(encoder: Path) -> None:
+    pipeline = make_pipeline(with_features(encoder, ["listener", "annotating"]), make_docs())
+
+    sampled = pipeline.sample("the dog walks", n=8, dropout=0.5)
+
+    assert (sampled.spreads["morphologizer"]["upos"].std > 0).any()
+    assert sampled.doc.xpos is not None
+
+
 def test_features_teach_nobody_through_the_tags(encoder: Path) -> None:
     config, plain = with_features(encoder, ["listener"] * 2), make_config(encoder, ["listener"] * 2)
     config["components"]["morphologizer"]["model"]["embedding"]["embedding"]["grad_factor"] = 0.0
@@ -305,3 +314,35 @@ def test_replacing_what_is_not_there_is_refused(encoder: Path) -> None:
         assemble(config)
 
     assert error.value.where == "training.replace_listeners"
+
+
+def test_a_private_copy_of_a_tok2vec_starts_as_the_publisher_does_and_stays_so(tmp_path: Path) -> None:
+    config = with_tok2vec(make_config(Path("nowhere"), ["listener", "listener"]))
+    config["training"]["replace_listeners"] = ["tagger"]
+    pipeline = make_pipeline(config, make_docs())
+    copied = [name for name in bytes_of(pipeline) if name.startswith("tagger.tok2vec/")]
+    before = bytes_of(pipeline)
+
+    train(pipeline)
+
+    assert len(copied) == 16
+    for name in copied:
+        assert before[name] == before[name.replace("tagger.tok2vec/", "transformer/")] == bytes_of(pipeline)[name]
+    assert bytes_of(pipeline, "transformer/") != {n: b for n, b in before.items() if n.startswith("transformer/")}
+    pipeline.replace_listeners("morphologizer")
+    after = bytes_of(pipeline)
+    assert all(after[name] == after[name.replace("transformer/", "morphologizer.tok2vec/")]
+               for name in after if name.startswith("transformer/"))  # fmt: skip
+    pipeline.config = Config(pipeline.config)
+    pipeline.to_disk(tmp_path / "model")
+    assert bytes_of(frostline.load(tmp_path / "model")) == after
+
+
+def test_a_tok2vec_is_sampled_and_no_stack_of_layers() -> None:
+    config = with_tok2vec(make_config(Path("nowhere"), ["listener"]), dropout=0.3)
+    pipeline = make_pipeline(config, make_docs())
+
+    assert (pipeline.sample("the dog", n=8, dropout=0.0).spreads["tagger"]["xpos"].std > 0).any()
+    config["training"]["freezing"] = {"lowest_layers": {"transformer": 1}}
+    with pytest.raises(ConfigError, match="no transformer"):
+        make_pipeline(config, make_docs())

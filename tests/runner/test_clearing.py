@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -137,6 +138,18 @@ def test_what_is_put_in_the_place_of_a_failed_try_is_kept(training: Playground) 
     training.project("run", "train")
 
     assert kept(training.root) == {"model/half": "made by hand"}
+
+
+def test_an_edit_in_a_failed_try_that_got_its_old_time_again_is_kept(training: Playground) -> None:
+    with pytest.raises(StepFailed):
+        training.project("run", "train")
+    status = (training.root / "model/half").stat()
+    training.write({"model/half": "mine", "go": ""})
+    os.utime(training.root / "model/half", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    training.project("run", "train")
+
+    assert kept(training.root) == {"model/half": "mine"}
 
 
 def test_what_a_killed_run_left_is_cleared_and_not_kept(training: Playground) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,16 @@ from frostline.runner.planning.graph import build_graph
 from frostline.runner.project.spec import Resources, Step
 from frostline.runner.running import budget as budgets
 from frostline.runner.running.budget import Budget, Machine, Need, refuse_what_never_fits, visible_gpus
+from frostline.runner.running.executors import local
 from frostline.runner.running.executors.base import Job
+from frostline.runner.running.records import read_records
 from frostline.runner.running.schedule import Tally
 from frostline.runner.running.turns import Turns
 
 from .conftest import Playground
 from .played import run_played, touch_outputs
+
+RECORDS = ".dvc/tmp/frostline/records.jsonl"
 
 MACHINE = Machine(n_cpus=4, memory_mib=1000, gpus=("0", "7"))
 
@@ -263,7 +268,7 @@ def test_side_by_side_nobody_waits_for_a_path_while_holding_others(playground: P
     playground.write({"project.yml": GPU_STEPS.replace("resources: {gpus: 1}", "")})
     rwlock = playground.root / ".dvc/tmp/rwlock"
     rwlock.parent.mkdir(parents=True)
-    taken = {str(playground.root / "t1"): {"pid": os.getppid(), "cmd": "dvc repro"}}
+    taken = {str(playground.root / "t1"): {"pid": os.getpid(), "cmd": "dvc repro"}}
     rwlock.write_text(json.dumps({"write": taken}))
 
     def play(job: Job) -> int:
@@ -277,6 +282,52 @@ def test_side_by_side_nobody_waits_for_a_path_while_holding_others(playground: P
 
     assert sorted(run.tally.ran) == [f"t-{i}" for i in range(5)]
     assert run.order.index("t-1") > run.order.index("t-3")
+
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+
+def test_while_one_step_is_being_ended_others_end_in_time_and_others_start(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "GRACE_S", 2.5)
+    playground.write(
+        {
+            "deaf.py": DEAF,
+            "project.yml": "profiles: {p: {}}\nworkflows: {all: [deaf, quick, next]}\ncommands:\n"
+            "  - {name: deaf, script: [python deaf.py], outputs: [d], timeout_s: 0.5}\n"
+            "  - {name: quick, script: [sleep 1, touch q], outputs: [q], timeout_s: 2}\n"
+            "  - {name: next, script: [touch n], deps: [q], outputs: [n]}\n",
+        }
+    )
+
+    with pytest.raises(StepFailed, match="'deaf' ran out of its time limit"):
+        playground.project("run", "all", "-j", "2", "--keep-going")
+
+    rows = list(read_records(playground.root / RECORDS))
+    assert [(row["step"], row["status"]) for row in rows] == [("quick", "done"), ("next", "done"), ("deaf", "failed")]
+    assert 1 <= rows[0]["seconds"] < 1.9
+
+
+def test_the_seconds_of_a_step_are_its_processes_though_nobody_looked(tmp_path: Path) -> None:
+    executor = local.LocalExecutor(tmp_path / "running")
+    job = Job(
+        step="s",
+        commands=(("sleep", "0.2"), ("true",)),
+        shown=("sleep 0.2", "true"),
+        folder=tmp_path,
+        environ=dict(os.environ),
+        log=tmp_path / "log",
+        timeout_s=0.9,
+    )
+    running = executor.start(job)
+    time.sleep(1)  # as when another step's outputs are hashed
+
+    while running.outcome is None:
+        executor.wait([running], 0.1)
+
+    assert (running.outcome.exit_code, running.outcome.timed_out) == (0, False)
+    assert running.outcome.seconds < 0.8
 
 
 def test_steps_that_nothing_before_them_changes_are_not_even_locked(

@@ -155,11 +155,16 @@ def test_temporary_files_of_the_dead_go_and_fresh_ones_stay(aged: Playground) ->
 
 def test_gc_waits_for_running_steps(aged: Playground) -> None:
     from frostline.runner.running.locks import Locks
+    from frostline.runner.running.processes import start_of
 
     other = subprocess.Popen(["sleep", "0.6"])
     with Locks(aged.root / ".dvc/tmp", print).paths("x", read=(), write=[aged.root / "out"]):
         table = aged.root / ".dvc/tmp/rwlock"
-        table.write_text(table.read_text().replace(str(os.getpid()), str(other.pid)))
+        ours, others = ([str(pid), f"#{start_of(pid)}"] for pid in (os.getpid(), other.pid))
+        text = table.read_text()
+        for old, new in zip(ours, others, strict=True):
+            text = text.replace(old, new)
+        table.write_text(text)
         import threading
 
         threading.Thread(target=other.wait).start()

@@ -220,6 +220,40 @@ def test_a_copy_that_a_kill_has_left_goes_with_the_next_verify(ground: Playgroun
     assert scratches(ground.root) == [mine.parent]
 
 
+@pytest.mark.parametrize(("n_gpus", "seen"), [(0, ""), (1, "4")])
+def test_a_step_sees_the_gpus_that_a_run_gives_it(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch, n_gpus: int, seen: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    text = f"commands: [{{name: see, script: [python see.py], outputs: [seen], resources: {{gpus: {n_gpus}}}}}]\n"
+    playground.write({"project.yml": text})
+    playground.write({"see.py": "import os\nopen('seen', 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])\n"})
+    playground.project("run", "see")
+
+    assert playground.project("verify", "see") == "see: the same bytes (seen)\n"
+    assert playground.read("seen") == seen
+
+
+@pytest.mark.parametrize("up", ["..", "../..", "../" * 30 + "{root}"])
+def test_a_dep_outside_of_the_project_is_copied_to_where_the_command_finds_it(
+    playground: Playground, tmp_path: Path, up: str
+) -> None:
+    outside = tmp_path.parent if up == "../.." else tmp_path
+    ext = f"{up}/ext-{tmp_path.name}".format(root=str(tmp_path).lstrip("/"))
+    playground.write(
+        {
+            "project.yml": "profiles: {p: {}}\ncommands:\n"
+            f"  - {{name: use, script: [python copy.py {ext}/y used], deps: [copy.py, {ext}], outputs: [used]}}\n"
+        }
+    )
+    (outside / f"ext-{tmp_path.name}").mkdir()
+    (outside / f"ext-{tmp_path.name}" / "y").write_text("outside")
+    playground.project("run", "use")
+
+    assert playground.project("verify", "use") == "use: the same bytes (used)\n"
+    assert scratches(playground.root) == []
+
+
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_two_different_contents_have_a_difference_to_show(
     tmp_path_factory: pytest.TempPathFactory, a: bytes, b: bytes

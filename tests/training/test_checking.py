@@ -84,6 +84,25 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"training.dropout": rising(1.0)}, "training.dropout", "at step 5"),
     ({"training.score_weights": {"upos": 1.0}}, "training.score_weights", "'upos'"),
     ({"training.max_epochs": 0}, "training", "Nothing ever ends"),
+    ({f"{LISTENER}.grad_factor": {"@schedules": "frostline.piecewise.v1", "boundaries": [3], "values": [0.0]}},
+     f"{LISTENER}.grad_factor", "1 boundaries need 2 values"),
+    ({"training.freezing": {"lowest_layers": {"transformer": 3}}}, "training.freezing.lowest_layers.transformer",
+     "it has 2"),
+    ({"training.freezing": {"lowest_layers": {"tagger": 1}}}, "training.freezing.lowest_layers.tagger",
+     "no transformer"),
+    ({"training.freezing": {"unfreezing": {"transformer": {"@schedules": "frostline.one_by_one.v1", "steps_each": 0}}}},
+     "training.freezing.unfreezing.transformer.steps_each", "steps_each is 0"),
+    ({"training.frozen_components": ["tagger"]}, "training.frozen_components", "drift away"),
+    ({"training.replace_listeners": ["transformer"]}, "training.replace_listeners", "reads no publisher"),
+    (
+        {
+            "training.max_epochs": 0,
+            "training.patience": 9,
+            f"{LISTENER}.grad_factor": {"@schedules": "frostline.warmup_linear.v1", "initial_rate": 1.0},
+        },
+        "training",
+        "has no length",
+    ),
     (
         {
             "training.max_epochs": 0,
@@ -126,7 +145,7 @@ def test_every_block_that_fails_is_found_also_one_beside_another(folder: Path) -
 def test_an_independent_reader_that_holds_no_transformer_is_named(folder: Path) -> None:
     config = filled(folder, "independent", {f"{LISTENER}.transformer": {"@layers": "Linear.v1", "nO": 2, "nI": 2}})
 
-    assert told(config) == {f"{LISTENER}.transformer": "The layer 'linear' is no transformer."}
+    assert told(config) == {f"{LISTENER}.transformer": "The layer 'linear' publishes no activations."}
 
 
 def test_a_corpus_and_an_encoder_that_are_not_here_are_told_apart_from_faults(folder: Path, tmp_path: Path) -> None:

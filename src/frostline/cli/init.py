@@ -1,4 +1,4 @@
-"""`frostline init config` and `frostline init fill-config`: configs to start from."""
+"""`frostline init config`, `frostline init fill-config` and `frostline init vectors`: things to start from."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import typer
 from frostline import console
 from frostline.cli import options
 
-app = typer.Typer(help="Make configs to start from.", no_args_is_help=True)
+app = typer.Typer(help="Make configs and word vectors to start from.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Make configs to start from."""
+    """Make configs and word vectors to start from."""
 
 
 @app.command(
@@ -77,6 +77,59 @@ def fill_config(
     _write(filled.to_str(interpolate=False) + "\n", dest, force=force)
     for path in added:
         console.say(f"added {path}")
+
+
+@app.command("vectors", epilog="Example: `frostline init vectors cc.de.300.bin vectors/de --prune 50000`")
+def vectors(
+    context: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="word2vec text or binary, GloVe, fastText .vec or .bin, gensim's "
+                       "KeyedVectors, .npy or .safetensors with --words; with --from-model a transformer."),
+    ],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The folder to write.")],
+    format: Annotated[
+        str, typer.Option("--format", help="auto, text, word2vec-binary, fasttext, gensim, array or frostline.")
+    ] = "auto",
+    words: Annotated[
+        Path | None, typer.Option("--words", metavar="FILE", help="One word on a line, the most frequent first.")
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option("--max-words", min=1, metavar="N", help="Read no more than the first N words.")
+    ] = None,
+    prune: Annotated[
+        int | None,
+        typer.Option("--prune", metavar="N", help="Keep N vectors; other words get the nearest of them."),
+    ] = None,
+    from_model: Annotated[
+        bool, typer.Option("--from-model", help="SOURCE is a transformer: ask it for a vector of each of --words.")
+    ] = False,
+    layer: Annotated[int, typer.Option("--layer", help="Hidden state that --from-model reads, -1 for the last.")] = -1,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Turn word vectors of any usual format into a folder that pipelines map into memory.
+
+    Files list the most frequent words first, and so --prune keeps those. fastText's .bin brings its subwords along, so
+    that words it never met have vectors too.
+
+    Written to DEST: the vectors, their words, and the digest by which a pipeline knows them again.
+    """
+    options.begin(context, quiet=quiet, takes_overrides=False)
+    from frostline.vectors.making import make_vectors, vocabulary_of
+
+    if from_model:
+        from frostline.embedding.distilled_vectors import vectors_from_transformer
+
+        made = vectors_from_transformer(source, vocabulary_of(words, max_words), layer=layer)
+        result = make_vectors(made, dest, prune_to=prune)
+    else:
+        from frostline.vectors.reading import read_vectors
+
+        result = make_vectors(
+            read_vectors(source, format=format, words=words, max_words=max_words), dest, prune_to=prune
+        )
+    options.print_result(result, as_json=json)
 
 
 def _write(text: str, dest: Path, *, force: bool) -> None:

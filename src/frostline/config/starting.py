@@ -54,7 +54,10 @@ def starting_config(
     for name in components:
         registry.components.get(name, where="--components")
     data: dict[str, Any] = {
-        "paths": {"train": "corpus/train", "dev": "corpus/dev", "transformer": "assets/transformer"},
+        "paths": {
+            "train": "corpus/train", "dev": "corpus/dev",
+            **({"transformer": "assets/transformer"} if publishers[0] == "transformer" else {}),
+        },
         "pipeline": {
             "components": readers if reading == "independent" else [*publishers, *readers],
             "tokenizer": _tokenizer(lang),
@@ -65,7 +68,7 @@ def starting_config(
             **{name: _reader(name, publishers[0], reading) for name in readers},
         },
         "corpora": {name: _corpus(name) for name in ("train", "dev")},
-        "training": _training(readers, publishers if reading in ("annotating", "detached") else []),
+        "training": _training(readers, publishers, annotates=reading in ("annotating", "detached")),
     }
     config = with_overrides(Config(data, is_interpolated=False), overrides or {})
     return commented(fill_config(config)[0])
@@ -81,6 +84,11 @@ def _publisher(name: str) -> dict[str, Any]:
     block: dict[str, Any] = {"@architectures": _architecture(name)}
     if name == "transformer":
         block["source"] = "${paths.transformer}"
+    else:
+        block["embed"] = {"@architectures": "frostline.HashEmbed.v1", "width": 96}
+        block["encode"] = {
+            "@architectures": "frostline.MaxoutWindow.v1", "width": f"${{components.{name}.model.embed.width}}",
+        }  # fmt: skip
     return block
 
 
@@ -108,17 +116,19 @@ def _corpus(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _training(readers: Sequence[str], annotating: Sequence[str]) -> dict[str, Any]:
+def _training(readers: Sequence[str], publishers: Sequence[str], *, annotates: bool) -> dict[str, Any]:
+    # What starts from nothing takes bigger steps than a transformer, which knows a lot already.
+    initial_rate = 0.0004 if "transformer" in publishers else 0.002
     return {
         "max_epochs": 8,
         "seed": "${system.seed}",
-        "annotating_components": list(annotating),
+        "annotating_components": list(publishers) if annotates else [],
         "score_weights": {score: 1.0 for name in readers for score in _SCORES.get(name, ())},
         "batcher": {"@batchers": "frostline.batch_by_words.v1", "n_words": 1000},
         "optimizer": {
             "@optimizers": "frostline.Adam.v1",
             "learn_rate": {
-                "@schedules": "frostline.warmup_linear.v1", "initial_rate": 0.0004, "warmup_steps": 100,
+                "@schedules": "frostline.warmup_linear.v1", "initial_rate": initial_rate, "warmup_steps": 100,
             },
         },
     }  # fmt: skip

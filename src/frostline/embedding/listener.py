@@ -21,16 +21,18 @@ from torch import Tensor
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations, Published, Share, gather
+from frostline.embedding.embedders import Embedder, embedder_of
 from frostline.embedding.layer_choice import MIX, Layer
 from frostline.embedding.pooling import Pooling, pooling_of
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import Transformer, transformer_of
+from frostline.embedding.tok2vec import publishing
 from frostline.errors import ConfigError, TrainingError
 from frostline.layers.scalar_mix import ScalarMix
 from frostline.layers.scheduling import Rate, Schedule
-from frostline.layers.torch_bridge import apply_module
+from frostline.layers.torch_bridge import Backprop, apply_module
 from frostline.tokens import Doc
 
+COPY_OF = "copy_of"  # the attr of a private embedder's layer that names the publisher it is a frozen copy of
 AddGradient = Callable[[Tensor, float], None]
 Readout = tuple[Tensor, AddGradient]  # (n_tokens, width) float32, and where its gradient goes
 
@@ -103,7 +105,7 @@ def build_listener(
         0 sends none.
     """
     reading = _reading(publisher, pooling, layer, grad_factor)
-    return Model("listener", _read, attrs={"reading": reading})
+    return Model("listener", _read, layers=_mix_for(layer), attrs={"reading": reading})
 
 
 @registry.architectures("frostline.Annotations.v1")
@@ -121,20 +123,39 @@ def build_annotations(
     """
     reading = _reading(publisher, pooling, layer, grad_factor)
     reading.attached, reading.from_docs = attached, True
-    return Model("annotations", _read, attrs={"reading": reading})
+    return Model("annotations", _read, layers=_mix_for(layer), attrs={"reading": reading})
 
 
 @registry.architectures("frostline.Independent.v1")
 def build_independent(
-    *, transformer: Model[list[Doc], Activations], pooling: str | Pooling = "mean", layer: Layer = -1
+    *,
+    transformer: Model[list[Doc], Activations],
+    pooling: str | Pooling = "mean",
+    layer: Layer = -1,
+    copy_of: str = "",
 ) -> Model[list[Doc], Tensor]:
-    """A transformer of the component's own.
+    """A transformer or tok2vec of the component's own.
 
-    transformer: the encoder, such as `frostline.Transformer.v1`; pooling and layer as for `frostline.Listener.v1`.
+    transformer: what a publisher has as its model, such as `frostline.Transformer.v1` or `frostline.Tok2Vec.v1`;
+        pooling and layer as for `frostline.Listener.v1`.
+    copy_of: a publisher with the same model, whose weights it starts with and, being frozen, keeps; "" for none.
+        `training.replace_listeners` writes it.
     """
     pooling_of(pooling)
-    transformer_of(transformer).layers = None if layer == MIX else (layer,)
-    return Model("independent", _own, layers=[transformer], attrs={"pooling": pooling, "layer": layer})
+    transformer = publishing(transformer)
+    embedder_of(transformer).layers = None if layer == MIX else (layer,)
+    transformer.attrs[COPY_OF] = copy_of
+    attrs = {"pooling": pooling, "layer": layer}
+    return Model("independent", _own, layers=[transformer, *_mix_for(layer)], attrs=attrs)
+
+
+def _mix_for(layer: Layer) -> list[Model]:
+    """The layer with the mix's numbers, of one name whoever reads; it gets its module from `build_mix`."""
+    return [Model("mix", _mix, attrs={"torch_module": None})] if layer == MIX else []
+
+
+def _mix(model: Model, layers: tuple[Tensor, ...], is_train: bool) -> tuple[Tensor, Backprop]:
+    return apply_module(model.attrs["torch_module"], layers, is_train=is_train)
 
 
 def _reading(publisher: str, pooling: str | Pooling, layer: Layer, grad_factor: Rate) -> Reading:
@@ -164,29 +185,29 @@ def publishers_read_by(model: Model) -> list[Publisher]:
     return list(found.values())
 
 
-def layer_asked_by(model: Model) -> tuple[Transformer, int] | None:
-    """The transformer that a wired layer reads and the one hidden state that it asks for; None for any other layer."""
+def layer_asked_by(model: Model) -> tuple[Embedder, int] | None:
+    """The embedder that a wired layer reads and the one hidden state that it asks for; None for any other layer."""
     source = _source_of(model)
     if source is None or source[1] == MIX:
         return None
-    transformer, layer = source
+    embedder, layer = source
     assert isinstance(layer, int)
-    return transformer, layer
+    return embedder, layer
 
 
 def build_mix(model: Model) -> None:
     """Give a layer that reads a mix its numbers, once its encoder is loaded; nothing for any other layer."""
     source = _source_of(model)
-    if source is not None and source[1] == MIX and model.attrs.get("torch_module") is None:
-        model.attrs["torch_module"] = ScalarMix(source[0].ready.n_hidden_states)
+    if source is not None and source[1] == MIX and model.layers[-1].attrs["torch_module"] is None:
+        model.layers[-1].attrs["torch_module"] = ScalarMix(source[0].n_hidden_states)
 
 
-def _source_of(model: Model) -> tuple[Transformer, Layer] | None:
+def _source_of(model: Model) -> tuple[Embedder, Layer] | None:
     reading = reading_of(model)
     if reading is not None:
-        return reading.source.transformer, reading.layer
+        return reading.source.embedder, reading.layer
     if model.name == "independent":
-        return transformer_of(model.layers[0]), model.attrs["layer"]
+        return embedder_of(model.layers[0]), model.attrs["layer"]
     return None
 
 
@@ -198,7 +219,7 @@ def _read(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Tensor, Ca
         if not reading.wants_gradient:
             return values.detach(), lambda gradient: None
     else:
-        numbers = range(reading.source.transformer.ready.n_hidden_states)
+        numbers = range(reading.source.embedder.n_hidden_states)
         values, add_gradient = _mixed(model, [read(number) for number in numbers], is_train, reading.wants_gradient)
 
     def backprop(gradient: Tensor | None) -> None:
@@ -211,7 +232,7 @@ def _read(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Tensor, Ca
 def _mixed(model: Model, readouts: Sequence[Readout], is_train: bool, wants_gradient: bool) -> Readout:
     """The learned mix of all layers; its gradient goes to the mix, and times the factor to every layer."""
     layers = tuple(values if wants_gradient else values.detach() for values, _ in readouts)
-    mixed, backprop = apply_module(model.attrs["torch_module"], layers, is_train=is_train)
+    mixed, backprop = model.layers[-1](layers, is_train=is_train)
 
     def add_gradient(gradient: Tensor, factor: float) -> None:
         for (_, add), of_layer in zip(readouts, backprop(gradient), strict=True):
@@ -230,7 +251,7 @@ def _from_step(reading: Reading, docs: Sequence[Doc], is_train: bool) -> Callabl
                 f"A listener was given docs that '{publisher.name}' did not publish in this step.",
                 fix="Hand it the batch of the step itself, in its own order.",
             )
-        found = publisher.transformer.compute(docs, is_train=False)
+        found = publisher.embedder.compute(docs, is_train=False)
     return _views_of(found, reading.pooling)
 
 

@@ -15,8 +15,9 @@ from thinc.api import Model
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations, annotate, release
+from frostline.embedding.embedders import Embedder, embedder_of
 from frostline.embedding.layer_choice import Layer, layers_to_compute
-from frostline.embedding.transformer import Transformer, transformer_of
+from frostline.embedding.tok2vec import publishing
 from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
 
@@ -42,28 +43,28 @@ class Reader(Protocol):
 
 
 class Publisher:
-    """One shared transformer of a pipeline.
+    """One shared embedding of a pipeline.
 
     Args:
         name: of the component; `doc.activations[name]` is where annotating components find its output.
-        model: made by `frostline.Transformer.v1`.
+        model: made by `frostline.Transformer.v1` or `frostline.Tok2Vec.v1`, or a layer docs -> (n_tokens, width).
     """
 
     def __init__(self, name: str, model: Model[list[Doc], Activations]) -> None:
         self.name = name
-        self.model = model
+        self.model = publishing(model)
         self.readers: list[Reader] = []
         self._open: dict[tuple[bool, tuple[int, ...]], Activations] = {}
 
     @property
-    def transformer(self) -> Transformer:
-        """The encoder and its tokenizer."""
-        return transformer_of(self.model)
+    def embedder(self) -> Embedder:
+        """What computes the activations."""
+        return embedder_of(self.model)
 
     def wire(self, readers: Sequence[Reader]) -> None:
         """Make these the publisher's readers; it computes their layers and the last one."""
         self.readers = list(readers)
-        self.transformer.layers = layers_to_compute(reader.layer for reader in readers)
+        self.embedder.layers = layers_to_compute(reader.layer for reader in readers)
 
     @contextmanager
     def publishing(
@@ -79,7 +80,7 @@ class Publisher:
         wants_gradient = is_train and any(reader.wants_gradient for reader in self.readers)
         activations = self._of_step_when_still(docs) if not is_train else None
         if activations is None:
-            activations = self.transformer.compute(docs, is_train=is_train, wants_gradient=wants_gradient)
+            activations = self.embedder.compute(docs, is_train=is_train, wants_gradient=wants_gradient)
         key = (is_train, _identity(docs))
         outer = self._open.get(key)
         self._open[key] = activations
@@ -101,16 +102,22 @@ class Publisher:
 
     def _of_step_when_still(self, docs: Sequence[Doc]) -> Activations | None:
         """What a frozen publisher computed for the step in progress: a prediction would give the same again."""
-        return self.find(docs, is_train=True) if mode_of(self.transformer.ready) is Mode.FROZEN else None
+        return self.find(docs, is_train=True) if mode_of(self.embedder.module) is Mode.FROZEN else None
 
     def state(self) -> dict[str, Any]:
         """Nothing but weights and settings makes a publisher."""
         return {}
 
 
+@registry.components("publisher")
 @registry.components("transformer")
+@registry.components("tok2vec")
 def build_publisher(*, name: str, model: Model[list[Doc], Activations]) -> Publisher:
-    """Computes the shared embedding; `model` is a `frostline.Transformer.v1` or a replacement of yours."""
+    """Computes the shared embedding, under whichever of the three names reads best.
+
+    model: `frostline.Transformer.v1`, `frostline.Tok2Vec.v1`, or a function of yours: it returns a layer from docs to
+        (n_tokens, width), or one with an `Embedder` under `attrs["embedder"]`.
+    """
     return Publisher(name, model)
 
 

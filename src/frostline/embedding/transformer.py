@@ -8,10 +8,11 @@ same, bit for bit, wherever they come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from thinc.api import Model
@@ -19,30 +20,17 @@ from torch import Tensor
 
 from frostline.config import registry
 from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
-from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.activations import Activations
 from frostline.embedding.adapters import AdapterSettings, adapter_settings
+from frostline.embedding.embedders import EMBEDDER, check_layer
 from frostline.embedding.encoder import PRECISIONS, Encoder
+from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
 from frostline.embedding.windows import Windows, plan_windows
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
-
-
-def check_layer(layer: int, n_all: int, *, where: str | None = None) -> None:
-    """Raise ConfigError where an encoder with `n_all` hidden states has no such layer.
-
-    Args:
-        where: config path of the reader's setting.
-    """
-    if not -n_all <= layer < n_all:
-        raise ConfigError(
-            f"Layer {layer} is asked for, but the encoder's hidden states are 0 to {n_all - 1}.",
-            where=where,
-            fix=f"Use 0 (embeddings) to {n_all - 1} (last), or -1 (last) to -{n_all}.",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +50,9 @@ class TransformerSettings:
 @dataclass(slots=True, kw_only=True)
 class Transformer:
     """An encoder with its tokenizer's table and the places where frozen activations may lie."""
+
+    kind: ClassVar[str] = "transformer"
+    keeps_files: ClassVar[bool] = True
 
     settings: TransformerSettings
     encoder: Encoder | None = None
@@ -94,6 +85,42 @@ class Transformer:
         if self.encoder is None:
             raise RuntimeError("The encoder has not been loaded yet.")
         return self.encoder
+
+    @property
+    def module(self) -> Encoder:
+        """See `ready`."""
+        return self.ready
+
+    @property
+    def width(self) -> int:
+        """Numbers in one vector."""
+        return self.ready.width
+
+    @property
+    def n_hidden_states(self) -> int:
+        """The embeddings and what each layer gives."""
+        return self.ready.n_hidden_states
+
+    @property
+    def precision(self) -> str:
+        """Of the arithmetic."""
+        return self.settings.precision
+
+    def prepare(self, *, seed: int) -> None:
+        """Load the encoder from the source that the config names; nothing of it is random."""
+        self.load(Path(self.settings.source))
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder and its tokenizer in Hugging Face's layout."""
+        save_encoder(self.ready, folder)
+
+    def digest(self) -> str:
+        """Of weights, config, tokenizer and precision."""
+        return self.ready.digest()
+
+    def fixed_weights(self) -> AbstractContextManager[None]:
+        """See `Encoder.fixed_weights`."""
+        return self.ready.fixed_weights()
 
     def pieces_of(self, docs: Sequence[Doc]) -> Pieces:
         """The docs' words as pieces of the encoder's vocabulary."""
@@ -240,42 +267,17 @@ def build_transformer(
         transformer_settings=dict(transformer_settings),
         adapter=adapter_settings(adapter),
     )
-    transformer = Transformer(settings=settings)
-    return Model("transformer", _forward, attrs={"transformer": transformer})
-
-
-def load_encoder(model: Model, folder: Path) -> None:
-    """Bring the encoder of a layer made by `build_transformer`, and show it to whoever walks the model."""
-    model.attrs["torch_module"] = transformer_of(model).load(folder)
+    return Model("transformer", _forward, attrs={EMBEDDER: Transformer(settings=settings)})
 
 
 def adopt_encoder(model: Model, encoder: Encoder) -> None:
     """Make an encoder that has weights already that of a layer made by `build_transformer`."""
-    transformer = transformer_of(model)
+    transformer = model.attrs[EMBEDDER]
+    assert isinstance(transformer, Transformer)
     transformer.encoder, transformer.table = encoder, PieceTable(encoder.tokenizer)
     model.attrs["torch_module"] = encoder
 
 
-def transformer_of(model: Model) -> Transformer:
-    """The transformer behind a layer made by `build_transformer`; ConfigError where it was made by another function."""
-    transformer = model.attrs.get("transformer")
-    if not isinstance(transformer, Transformer):
-        raise ConfigError(
-            f"The layer '{model.name}' is no transformer.",
-            where=model.attrs.get(CONFIG_PATH),
-            fix="Give a block such as frostline.Transformer.v1.",
-        )
-    return transformer
-
-
-def transformers_in(model: Model) -> Iterator[Transformer]:
-    """The transformers in a model tree."""
-    for node in model.walk():
-        transformer = node.attrs.get("transformer")
-        if isinstance(transformer, Transformer):
-            yield transformer
-
-
 def _forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:
-    activations = transformer_of(model).compute(docs, is_train=is_train)
+    activations = model.attrs[EMBEDDER].compute(docs, is_train=is_train)
     return activations, lambda ignored: activations.backward()

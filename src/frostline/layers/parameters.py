@@ -298,7 +298,7 @@ def _find(component: str, owner: Owner) -> Iterator[_Found]:
     if isinstance(owner, torch.nn.Module):
         yield from _find_in_module(component, "", owner)
         return
-    nodes = [node for node in owner.walk() if node.param_names or _module_of(node) is not None]
+    nodes = _owning_nodes(owner)
     for prefix, node in zip(_prefixes(nodes), nodes, strict=True):
         module = _module_of(node)
         if module is not None:
@@ -308,6 +308,20 @@ def _find(component: str, owner: Owner) -> Iterator[_Found]:
                 values = xp2torch(node.get_param(key))
                 yield _Found(component=component, name=prefix + key, values=values,
                              trainable=not node.attrs.get("frozen", False), node=node, key=key)  # fmt: skip
+
+
+def _owning_nodes(owner: ThincModel) -> list[ThincModel]:
+    """The nodes with parameters; not those whose torch module is a part of an earlier node's."""
+    nodes: list[ThincModel] = []
+    inside: set[int] = set()
+    for node in owner.walk():
+        module = _module_of(node)
+        is_new = module is not None and id(module) not in inside
+        if module is not None:
+            inside.update(map(id, module.modules()))
+        if is_new or node.param_names:
+            nodes.append(node)
+    return nodes
 
 
 def _find_in_module(component: str, prefix: str, module: torch.nn.Module) -> Iterator[_Found]:

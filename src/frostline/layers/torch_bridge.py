@@ -229,10 +229,13 @@ deserialize_attr.register(nn.Module, _module_from_attr)
 
 
 def torch_modules(model: Model) -> Iterator[tuple[str, nn.Module]]:
-    """The torch modules of a Thinc model tree with the names of their layers, each module once, in walk order."""
+    """The torch modules of a Thinc model tree with the names of their layers, each module once, in walk order.
+
+    A module that lies in one of those before it is not listed again.
+    """
     seen: set[int] = set()
     for node in model.walk():
         module = node.attrs.get("torch_module")
         if isinstance(module, nn.Module) and id(module) not in seen:
-            seen.add(id(module))
+            seen.update(map(id, module.modules()))
             yield node.name, module

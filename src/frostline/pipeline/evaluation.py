@@ -11,7 +11,7 @@ from frostline.evaluation import Scores, Stopwatch, bytes_on_disk, write_evaluat
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import docs_of
 from frostline.pipeline.serialize import load
-from frostline.pipeline.wiring import transformers_of
+from frostline.pipeline.wiring import embedders_of
 
 
 def evaluate(model: Path, corpus: Path, output: Path, *, device: str = "", threads: int = 0) -> Scores:
@@ -54,6 +54,6 @@ def evaluate(model: Path, corpus: Path, output: Path, *, device: str = "", threa
 
 
 def precision_of(pipeline: Pipeline) -> str:
-    """The precision that the pipeline's transformers compute in; "float32" where there is none."""
-    precisions = sorted({transformer.settings.precision for transformer in transformers_of(pipeline)})
+    """The precision that the pipeline's embeddings are computed in; "float32" where there is none."""
+    precisions = sorted({embedder.precision for embedder in embedders_of(pipeline)})
     return "+".join(precisions) or "float32"

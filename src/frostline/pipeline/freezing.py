@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from frostline.embedding.adapters import MODES
+from frostline.embedding.embedders import embedder_nodes, embedder_of
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.layer_stack import stack_of
+from frostline.embedding.listener import COPY_OF
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers import modes
 from frostline.layers.module_tree import stand_still
@@ -135,9 +137,10 @@ def declare(pipeline: Pipeline) -> None:
 
 
 def _declared(pipeline: Pipeline, freezing: Freezing) -> dict[str, str]:
-    """Pattern -> mode: adapters', the config's, frozen components, layers by height; later ones win."""
+    """Pattern -> mode: adapters', copies', the config's, frozen components, layers by height; later ones win."""
     adapted = _with_adapters(freezing)
     declared = {f"{name}.{pattern}": mode for name in adapted for pattern, mode in MODES.items()}
+    declared = _laid_over(declared, {f"{name}.*": FROZEN for name in _copies(pipeline, freezing)})
     declared = _laid_over(declared, pipeline.config["pipeline"].get("modes") or {})
     declared = _laid_over(declared, {f"{name}.*": FROZEN for name in sorted(pipeline.frozen)})
     for name, groups in freezing.stacks.items():
@@ -154,6 +157,15 @@ def _with_adapters(freezing: Freezing) -> Iterator[str]:
     for part, tree in freezing.trees.items():
         for name, module in modes.named_modules(part, tree):
             if isinstance(module, Encoder) and module.adapter is not None:
+                yield name
+
+
+def _copies(pipeline: Pipeline, freezing: Freezing) -> Iterator[str]:
+    """The names of the private embedders that are frozen copies of a publisher."""
+    for part, component in pipeline.components.items():
+        copies = [embedder_of(node).module for node in embedder_nodes(component.model) if node.attrs.get(COPY_OF)]
+        for name, module in modes.named_modules(part, freezing.trees[part]) if copies else ():
+            if any(module is one for one in copies):
                 yield name
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from frostline.components.protocol import Component, Growing
 from frostline.corpora.batching import batch_by_words
+from frostline.embedding.embedders import embedders_in
 from frostline.embedding.listener import publishers_read_by
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import transformers_in
+from frostline.embedding.static_vectors import static_vectors_in
 from frostline.errors import UsageError, did_you_mean
 from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
@@ -27,6 +28,7 @@ from frostline.pipeline.freezing import Freezing
 from frostline.pipeline.spread import Sampled
 from frostline.tokens import Doc, Example
 from frostline.tokens.surrogates import half_character
+from frostline.vectors import Vectors
 
 PREDICTION_BATCH_WORDS = 4000
 
@@ -157,8 +159,8 @@ class Pipeline:
         scorer = Scorer()
         with ExitStack() as stack:
             for name in self.order:
-                for transformer in transformers_in(self.part(name).model):
-                    stack.enter_context(transformer.ready.fixed_weights())
+                for embedder in embedders_in(self.part(name).model):
+                    stack.enter_context(embedder.fixed_weights())
             for batch in batch_by_words(references, batch_words):
                 predictions = [reference.without_annotations() for reference in batch]
                 self._annotate(predictions, keep_activations=False)
@@ -242,7 +244,19 @@ class Pipeline:
         doc: Doc = self.tokenizer(text) if isinstance(text, str) else text
         return doc
 
+    @property
+    def vectors(self) -> Vectors | None:
+        """The static vectors of the first layer that reads some; docs get them for `vector` and `similarity`."""
+        for name in self.order:
+            for _, layer in static_vectors_in(self.part(name).model):
+                return layer.vectors
+        return None
+
     def _annotate(self, docs: Sequence[Doc], keep_activations: bool) -> None:
+        vectors = self.vectors
+        if vectors is not None:
+            for doc in docs:
+                doc.vectors = vectors
         with ExitStack() as stack:
             for name in self.order:
                 if name in self.publishers:

@@ -13,8 +13,8 @@ from typing import Any
 from frostline.config import Config
 from frostline.errors import ConfigError, did_you_mean
 
+PUBLISHER_FACTORIES = ("publisher", "transformer", "tok2vec")
 READERS = ("frostline.Listener.v1", "frostline.Annotations.v1")
-FROZEN = "frozen"
 
 
 def with_private_copies(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _replace_readers(config: dict[str, Any], name: str) -> None:
         block["@architectures"] = "frostline.Independent.v1"
         block.update(kept)
         block["transformer"] = copy.deepcopy(components[publisher]["model"])
-        config["pipeline"].setdefault("modes", {})[f"{name}.transformer*"] = FROZEN
+        block["copy_of"] = publisher
 
 
 def _readers_in(section: Any) -> Iterator[dict[str, Any]]:
@@ -70,7 +70,7 @@ def _readers_in(section: Any) -> Iterator[dict[str, Any]]:
 
 def _publisher_of(block: Mapping[str, Any], components: Mapping[str, Any], before: list[str]) -> str | None:
     """The nearest publisher before, or the one that the block names."""
-    publishers = [name for name in before if (components.get(name) or {}).get("factory") == "transformer"]
+    publishers = [name for name in before if (components.get(name) or {}).get("factory") in PUBLISHER_FACTORIES]
     wanted = block.get("publisher", "*")
     if wanted == "*":
         return publishers[-1] if publishers else None

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from frostline.components.protocol import Growing
+from frostline.embedding.embedders import embedders_in
 from frostline.errors import UsageError
 from frostline.layers.modes import Mode
 from frostline.layers.randomness import Clock, counted
-from frostline.layers.torch_bridge import dropout_at
+from frostline.layers.torch_bridge import dropout_at, torch_modules
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.spread import Sampled, Spread
 from frostline.tokens import Doc, StringColumn
@@ -55,9 +56,10 @@ def sample(pipeline: Pipeline, doc: Doc, *, n: int, dropout: float, seed: int) -
 def dropout_at_heads(pipeline: Pipeline, name: str, rate: float) -> ExitStack:
     """Set the dropout of a component's own layers, not that of a transformer of its own; close it to set it back."""
     stack = ExitStack()
-    for node in pipeline.components[name].model.walk():
-        module = node.attrs.get("torch_module")
-        if isinstance(module, torch.nn.Module) and "transformer" not in node.attrs:
+    model = pipeline.components[name].model
+    embedding = {id(part) for embedder in embedders_in(model) for part in embedder.module.modules()}
+    for _, module in torch_modules(model):
+        if id(module) not in embedding:
             stack.enter_context(dropout_at(module, rate))
     return stack
 

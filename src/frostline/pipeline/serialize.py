@@ -4,6 +4,7 @@
     meta.json                    format version, library version, parts in order
     <part>/state.json            labels and the like
     <part>/weights.safetensors   the part's own weights, float32, sorted by name
+    vectors/…                    static vectors, each once; meta.json has their digests
     <part>/encoder/              each transformer in Hugging Face's layout, weights in a file of their own,
                                  so that models with one frozen encoder share its bytes in a store
 
@@ -23,16 +24,16 @@ from thinc.api import Model
 import frostline
 from frostline import files
 from frostline.config import load_config
-from frostline.embedding.hub import save_encoder
-from frostline.embedding.transformer import load_encoder
+from frostline.embedding import embedders
 from frostline.errors import ModelFileError
 from frostline.layers.tensor_files import save_tensors
+from frostline.pipeline import vectors
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of
+from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, private_embedders
 
 FORMAT_VERSION = 1
 MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*",
-               "*/encoder*/adapter/*")  # fmt: skip
+               "*/encoder*/adapter/*", "vectors/*")  # fmt: skip
 
 
 def save(pipeline: Pipeline, path: Path) -> None:
@@ -48,6 +49,9 @@ def save(pipeline: Pipeline, path: Path) -> None:
             "frostline_version": frostline.__version__,
             "components": list(pipeline.order),
         }
+        if digests := vectors.digests_of(pipeline):
+            meta["vectors"] = digests
+            vectors.save_vectors(pipeline, folder)
         files.write_json_atomic(folder / "meta.json", meta)
         for name, model in models_of(pipeline):
             _save_part(pipeline, name, model, folder / name)
@@ -63,11 +67,12 @@ def load(path: Path | str, *, device: str = "") -> Pipeline:
         ModelFileError: the folder is missing, incomplete, or of another format.
     """
     folder = Path(path)
-    _check(folder)
+    meta = _check(folder)
     pipeline = assemble(load_config(folder / "config.cfg"), device=device)
+    vectors.attach_saved(pipeline, folder, meta.get("vectors", {}))
     for name, model in models_of(pipeline):
         for node, place in _encoders(model, folder / name):
-            load_encoder(node, place)
+            embedders.load(node, place)
     for name, component in pipeline.components.items():
         file = folder / name / "state.json"
         try:
@@ -85,7 +90,7 @@ def _save_part(pipeline: Pipeline, name: str, model: Model, folder: Path) -> Non
     folder.mkdir()
     files.write_json_atomic(folder / "state.json", pipeline.part(name).state())
     for node, place in _encoders(model, folder):
-        save_encoder(node.attrs["torch_module"], place)
+        embedders.embedder_of(node).save(place)
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in _own_weights(pipeline, name).items()}
     if weights:
         save_tensors(weights, folder / "weights.safetensors", metadata={"format": "pt"})
@@ -97,19 +102,21 @@ def _own_weights(pipeline: Pipeline, name: str) -> dict[str, torch.Tensor]:
     of_encoders = {
         parameter.data_ptr()
         for node, _ in _encoders(model, Path())
-        for parameter in node.attrs["torch_module"].parameters()
+        for parameter in embedders.embedder_of(node).module.parameters()
     }
-    prefix = f"{name}/"
+    owners = [name]
+    if name in pipeline.components:
+        owners += [owner for owner, _ in private_embedders(name, model)]
     return {
-        key.removeprefix(prefix): values
+        key.removeprefix(name)[1:]: values  # behind "/", or behind "." for a private tok2vec's
         for key, values in sorted(pipeline.parameters.named_values.items())
-        if key.startswith(prefix) and values.data_ptr() not in of_encoders
+        if key.partition("/")[0] in owners and values.data_ptr() not in of_encoders
     }
 
 
 def _encoders(model: Model, folder: Path) -> list[tuple[Model, Path]]:
-    """The layers of a model that hold an encoder, with the folder of each."""
-    nodes = [node for node in model.walk() if "transformer" in node.attrs]
+    """The layers of a model that hold an encoder with files of its own, with the folder of each."""
+    nodes = [node for node in embedders.embedder_nodes(model) if embedders.embedder_of(node).keeps_files]
     return [(node, folder / ("encoder" if number == 0 else f"encoder-{number}")) for number, node in enumerate(nodes)]
 
 
@@ -138,7 +145,7 @@ def _load_weights(pipeline: Pipeline, name: str, file: Path) -> None:
 _AGAIN = "The folder is incomplete or was changed: copy it again, or train again."
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path) -> dict[str, Any]:
     meta_file = folder / "meta.json"
     if not meta_file.is_file():
         what = "is no model of frostline (it has no meta.json)" if folder.is_dir() else "does not exist"
@@ -157,6 +164,7 @@ def _check(folder: Path) -> None:
         )
     if not (folder / "config.cfg").is_file():
         raise ModelFileError("A file of the model is missing.", where=str(folder / "config.cfg"), fix=_AGAIN)
+    return meta
 
 
 def _read_state(file: Path) -> dict[str, Any]:

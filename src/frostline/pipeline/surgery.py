@@ -13,12 +13,13 @@ import torch
 from thinc.api import Model
 from torch import Tensor
 
-from frostline.embedding.transformer import adopt_encoder, transformer_of
+from frostline.embedding import embedders
+from frostline.embedding.embedders import embedder_nodes, embedder_of
+from frostline.embedding.static_vectors import static_vectors_in
+from frostline.embedding.transformer import Transformer, adopt_encoder
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.private_copies import with_private_copies
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, readings_in
-
-READER_LAYERS = ("listener", "annotations", "independent")  # one takes another's place
 
 
 def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
@@ -29,11 +30,12 @@ def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
     fresh = assemble(with_private_copies(wanted), device=pipeline.device)
     sources = {name: [reading.source.name for reading in readings_in(model)] for name, model in models_of(pipeline)}
     for name, model in models_of(fresh):
-        own = _transformers_in(pipeline.part(name).model)
+        own = list(embedder_nodes(pipeline.part(name).model))
         read = [pipeline.publishers[publisher].model for publisher in sources[name]]
-        shared = [node for model_read in read for node in _transformers_in(model_read)]
-        for node, source in zip(_transformers_in(model), shared if name in names else own, strict=True):
-            adopt_encoder(node, copy.deepcopy(transformer_of(source).ready))
+        shared = [node for model_read in read for node in embedder_nodes(model_read)]
+        for node, source in zip(embedder_nodes(model), shared if name in names else own, strict=True):
+            _take_over(node, source)
+    _share_vectors(pipeline, fresh)
     for name, component in fresh.components.items():
         component.restore(pipeline.components[name].state(), width=embedding_width(component.model))
     finish(fresh)
@@ -42,8 +44,22 @@ def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
         setattr(pipeline, one.name, getattr(fresh, one.name))
 
 
-def _transformers_in(model: Model) -> list[Model]:
-    return [node for node in model.walk() if "transformer" in node.attrs]
+def _share_vectors(old: Pipeline, new: Pipeline) -> None:
+    """Let layers that name the same static vectors read the very same ones."""
+    there = {layer.path: layer.ready for _, model in models_of(old) for _, layer in static_vectors_in(model)}
+    for _, model in models_of(new):
+        for _, layer in static_vectors_in(model):
+            layer.attach(there[layer.path])
+
+
+def _take_over(node: Model, source: Model) -> None:
+    """Give a layer with an embedder a copy of another one's weights."""
+    embedder = embedder_of(source)
+    if isinstance(embedder, Transformer):
+        adopt_encoder(node, copy.deepcopy(embedder.ready))
+        return
+    embedders.prepare(node, seed=0)
+    embedder_of(node).module.load_state_dict(embedder.module.state_dict())
 
 
 def _copy_weights(old: Pipeline, new: Pipeline) -> None:
@@ -65,13 +81,12 @@ def _own_weights(pipeline: Pipeline) -> Iterator[tuple[str, str, Tensor]]:
     of_encoders = {
         parameter.data_ptr()
         for _, model in models_of(pipeline)
-        for node in _transformers_in(model)
-        for parameter in transformer_of(node).ready.parameters()
+        for node in embedder_nodes(model)
+        for parameter in embedder_of(node).module.parameters()
     }
     for key, values in pipeline.parameters.named_values.items():
         component, _, name = key.partition("/")
         if values.data_ptr() not in of_encoders:
-            kind, _, rest = name.partition(".")
-            yield component, f"reader.{rest}" if kind in READER_LAYERS else name, values
+            yield component, name, values
 
 

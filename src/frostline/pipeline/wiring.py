@@ -16,9 +16,9 @@ from frostline.config import registry
 from frostline.config.arguments import Fault, raise_faults
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.annotation_features import feature_width_of
+from frostline.embedding.embedders import Embedder, check_layer, embedder_nodes, embedder_of, embedders_in
 from frostline.embedding.listener import Reading, build_mix, layer_asked_by, reading_of
 from frostline.embedding.publisher import Publisher
-from frostline.embedding.transformer import Transformer, check_layer, transformers_in
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.module_tree import tree_of
 from frostline.layers.parameters import ParameterStore
@@ -41,8 +41,8 @@ def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
     config = with_private_copies(config)
     parts = {name: make_part(config, name) for name in config["pipeline"]["components"]}
     for part in parts.values():
-        for transformer in transformers_in(part.model):
-            transformer.device = place
+        for embedder in embedders_in(part.model):
+            embedder.device = place
     tokenizer = registry.resolve(config["pipeline"]["tokenizer"], path="pipeline.tokenizer")
     pipeline = put_together(config, parts, tokenizer, device=place)
     faults = connect(pipeline)
@@ -83,14 +83,14 @@ def finish(pipeline: Pipeline) -> None:
 
 
 def _owners(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
-    """Who owns which parameters. A component's private encoder is an owner of its own, `<component>.transformer`.
+    """Who owns which parameters. A component's private encoder is an owner of its own: see `private_embedders`.
 
     An optimizer can then give encoders and heads their own rates, however the encoder is shared.
     """
     for name, model in models_of(pipeline):
         if name in pipeline.components:
-            for number, transformer in enumerate(transformers_in(model)):
-                yield f"{name}.transformer" + (f"-{number}" if number else ""), transformer.ready
+            for owner, embedder in private_embedders(name, model):
+                yield owner, embedder.module
         yield name, model
 
 
@@ -100,10 +100,17 @@ def models_of(pipeline: Pipeline) -> Iterator[tuple[str, Model]]:
         yield name, pipeline.part(name).model
 
 
-def transformers_of(pipeline: Pipeline) -> Iterator[Transformer]:
-    """Every transformer of a pipeline, shared ones and private ones."""
+def embedders_of(pipeline: Pipeline) -> Iterator[Embedder]:
+    """Every transformer and tok2vec of a pipeline, shared ones and private ones."""
     for _, model in models_of(pipeline):
-        yield from transformers_in(model)
+        yield from embedders_in(model)
+
+
+def private_embedders(name: str, model: Model) -> Iterator[tuple[str, Embedder]]:
+    """The embedders of a component's own, under `<component>.transformer`, `<component>.tok2vec`; further numbered."""
+    for number, node in enumerate(embedder_nodes(model)):
+        embedder = embedder_of(node)
+        yield f"{name}.{embedder.kind}" + (f"-{number}" if number else ""), embedder
 
 
 def readings_in(model: Model) -> Iterator[Reading]:
@@ -117,9 +124,9 @@ def readings_in(model: Model) -> Iterator[Reading]:
 def embedding_width(model: Model) -> int:
     """The width of the embedding that a component's model reads; its encoder must be loaded."""
     for reading in readings_in(model):
-        return reading.source.transformer.ready.width + feature_width_of(model)
-    for transformer in transformers_in(model):
-        return transformer.ready.width + feature_width_of(model)
+        return reading.source.embedder.width + feature_width_of(model)
+    for embedder in embedders_in(model):
+        return embedder.width + feature_width_of(model)
     raise ConfigError(
         "A component's model has no embedding.",
         fix="Give it a frostline.Listener.v1, frostline.Annotations.v1 or frostline.Independent.v1 as 'embedding'.",
@@ -127,7 +134,7 @@ def embedding_width(model: Model) -> int:
 
 
 def faults_of_layers(
-    pipeline: Pipeline, n_hidden_states: Callable[[Transformer], int | None] = lambda one: one.ready.n_hidden_states
+    pipeline: Pipeline, n_hidden_states: Callable[[Embedder], int | None] = lambda one: one.n_hidden_states
 ) -> Iterator[ConfigError]:
     """The readers that ask for a layer which their encoder lacks.
 
@@ -216,7 +223,7 @@ def _without_publisher(wanted: str, before: list[str], reader: str, path: str) -
     return Fault(
         path=f"{path}.publisher",
         message=f"'{reader}' reads the publisher '{wanted}', but no such publisher comes before it in the pipeline.",
-        fix=did_you_mean(wanted, before) if before else "Put a transformer before it in pipeline.components.",
+        fix=did_you_mean(wanted, before) if before else "Put a publisher before it in pipeline.components.",
     )
 
 

@@ -120,7 +120,7 @@ class Session:
     def contexts(self) -> Contexts:
         """Environment digests and package versions."""
         may_write = self.places.dvc.is_dir()
-        return Contexts(self.environ, self.places.local / "salt", may_write=may_write)
+        return Contexts(self.environ, self.places.local / "salt", self.hasher.links_in, may_write=may_write)
 
     @cached_property
     def restorer(self) -> Any:
@@ -205,6 +205,7 @@ class Session:
             context=self.contexts.of,
             restorable=restorable,
             equivalent=equivalent,
+            is_there=lambda path: not self.hasher.is_gone(str(path)),
         )
 
     def meanings(self, step: Step) -> dict[str, str]:

@@ -81,8 +81,14 @@ def hashes(docs: Sequence[Doc], names: Sequence[str] = tuple(ATTRIBUTES)) -> npt
     """
     words = concat([doc.words for doc in docs])
     used, rows = np.unique(words.codes, return_inverse=True)
-    by_word = np.empty((len(used), len(names)), dtype=np.uint64)
+    return hashes_of_words([words.table[code] for code in used.tolist()], names)[rows.reshape(-1)]
+
+
+def hashes_of_words(words: Sequence[str], names: Sequence[str] = tuple(ATTRIBUTES)) -> npt.NDArray[np.uint64]:
+    """The same for words: (n_words, n_attributes) uint64. Each distinct value of an attribute is hashed once."""
+    by_word = np.empty((len(words), len(names)), dtype=np.uint64)
     for column, name in enumerate(names):
-        function = ATTRIBUTES[name]
-        by_word[:, column] = [stable_hash(f"{name}\0{function(words.table[code])}") for code in used.tolist()]
-    return by_word[rows.reshape(-1)]
+        values = list(map(ATTRIBUTES[name], words))
+        hashed = {value: stable_hash(f"{name}\0{value}") for value in dict.fromkeys(values)}
+        by_word[:, column] = [hashed[value] for value in values]
+    return by_word

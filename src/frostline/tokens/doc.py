@@ -27,6 +27,7 @@ from frostline.tokens.annotations import (
     check_length,
 )
 from frostline.tokens.columns import MISSING, StringColumn
+from frostline.tokens.similarity import Floats, WordVectors, cosine, has_vector, mean_vector
 from frostline.tokens.source import NOTHING, Source
 from frostline.tokens.views import Span, Token
 
@@ -43,7 +44,8 @@ class Doc:
     own index at a root. sent_starts: (n,) int8, 1 at the first word of a sentence, 0 inside. ents: IOB2 tags.
     deps, misc: the two last CoNLL-U columns, as written. cats: label -> score of the whole doc.
     spans: name -> (start, end, label) in tokens, which may overlap. group: the genre, for scores by group.
-    activations: what publishers write; never saved, and no part of equality.
+    activations: what publishers write; vectors: of words, for `vector` and `similarity`. Both are never saved, and no
+    part of equality.
     A column can be set to another of the same length, to a list (None where missing), or to None.
 
     Raises:
@@ -53,7 +55,7 @@ class Doc:
     __hash__ = None  # type: ignore[assignment]  # equality is by value, and columns can be replaced
     __slots__ = ("_deprels", "_deps", "_ends", "_ents", "_feats", "_heads", "_lemmas", "_misc", "_sent_starts",
                  "_starts", "_upos", "_words", "_xpos", "activations", "cats", "doc_id", "group", "source", "spans",
-                 "text")
+                 "text", "vectors")
 
     upos, xpos, feats, lemmas = StringAnnotation(), StringAnnotation(), StringAnnotation(), StringAnnotation()
     deprels, ents, deps, misc = StringAnnotation(), StringAnnotation(), StringAnnotation(), StringAnnotation()
@@ -80,6 +82,7 @@ class Doc:
         self.source = source
         self.doc_id, self.group = doc_id, group
         self.activations: dict[str, Any] = {}
+        self.vectors: WordVectors | None = None
         if check:
             self._check()
 
@@ -202,6 +205,20 @@ class Doc:
         following = np.append(self.starts[1:], len(self.text)) if len(self) else self.starts
         return np.asarray(following > self.ends)
 
+    @property
+    def vector(self) -> Floats:
+        """(width,) float32: the mean of the tokens that have a vector; UsageError where the doc has no vectors."""
+        return mean_vector(self, 0, len(self))
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether some token has a vector."""
+        return has_vector(self, 0, len(self))
+
+    def similarity(self, other: Doc | Span | Token) -> float:
+        """Cosine with another doc's, span's or token's vector, from -1 to 1; 0.0 where one has none."""
+        return cosine(self.vector, other.vector)
+
     def string_columns(self) -> dict[str, StringColumn]:
         """The string annotations that are there, by name; the words are not among them."""
         found = ((name, getattr(self, name)) for name in STRING_COLUMNS)
@@ -264,27 +281,31 @@ class Doc:
             columns["ents"] = _reopened(columns["ents"])
         spans = {name: [(s - start, e - start, label) for s, e, label in items if start <= s and e <= end]
                  for name, items in self.spans.items()}
-        return Doc(
+        return self._with_its_vectors(Doc(
             self.text[first:last], self.words[start:end],
             self.starts[start:end] - np.int32(first), self.ends[start:end] - np.int32(first),
             heads=heads, sent_starts=None if self.sent_starts is None else self.sent_starts[start:end],
             cats=dict(self.cats), spans=spans, source=self.source.slice(start, end),
             doc_id=self.doc_id, group=self.group, check=False, **columns,
-        )
+        ))
 
     def without_annotations(self) -> Doc:
         """The same text, tokens, id and group, and nothing else: what a pipeline is given to predict on."""
         multiwords = Source(multiwords=self.source.multiwords) if self.source.multiwords else NOTHING
-        return Doc(self.text, self.words, self.starts, self.ends, source=multiwords,
-                   doc_id=self.doc_id, group=self.group, check=False)
+        return self._with_its_vectors(Doc(self.text, self.words, self.starts, self.ends, source=multiwords,
+                                          doc_id=self.doc_id, group=self.group, check=False))
 
     def copy(self) -> Doc:
         """A doc whose annotations can be replaced without touching this one; arrays are shared."""
-        return Doc(
+        return self._with_its_vectors(Doc(
             self.text, self.words, self.starts, self.ends, heads=self.heads, sent_starts=self.sent_starts,
             cats=dict(self.cats), spans={name: list(items) for name, items in self.spans.items()},
             source=self.source, doc_id=self.doc_id, group=self.group, check=False, **self.string_columns(),
-        )
+        ))
+
+    def _with_its_vectors(self, made: Doc) -> Doc:
+        made.vectors = self.vectors
+        return made
 
 
 def _same(left: npt.NDArray[Any] | None, right: npt.NDArray[Any] | None) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frostline.tokens import attributes
+from frostline.tokens.similarity import Floats, cosine, has_vector, mean_vector
 
 if TYPE_CHECKING:
     from frostline.tokens.columns import StringColumn
@@ -100,6 +101,20 @@ class Token:
     def suffix(self) -> str:
         return attributes.suffix(self.text)
 
+    @property
+    def vector(self) -> Floats:
+        """(width,) float32; zeros where the word has none, UsageError where the doc has no vectors."""
+        return mean_vector(self.doc, self.i, self.i + 1)
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether the word has a vector."""
+        return has_vector(self.doc, self.i, self.i + 1)
+
+    def similarity(self, other: Doc | Span | Token) -> float:
+        """See `Doc.similarity`."""
+        return cosine(self.vector, other.vector)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Span:
@@ -136,6 +151,20 @@ class Span:
         if self.start == self.end:
             return ""
         return self.doc.text[int(self.doc.starts[self.start]):int(self.doc.ends[self.end - 1])]
+
+    @property
+    def vector(self) -> Floats:
+        """(width,) float32: the mean of the tokens that have a vector; UsageError where the doc has no vectors."""
+        return mean_vector(self.doc, self.start, self.end)
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether some token has a vector."""
+        return has_vector(self.doc, self.start, self.end)
+
+    def similarity(self, other: Doc | Span | Token) -> float:
+        """See `Doc.similarity`."""
+        return cosine(self.vector, other.vector)
 
     def as_doc(self) -> Doc:
         """A doc of its own with these tokens (see Doc.slice)."""

@@ -18,17 +18,30 @@ from thinc.api import Model
 
 from frostline.config import registry
 from frostline.config.arguments import Fault, join, raise_faults
+from frostline.embedding.embedders import Embedder, embedder_nodes, embedder_of
 from frostline.embedding.hub import read_config
-from frostline.embedding.transformer import transformer_of
+from frostline.embedding.listener import reading_of
+from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, FrostlineError, did_you_mean
 from frostline.evaluation import weighted_score
+from frostline.pipeline.freezing import check_lowest
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.private_copies import with_private_copies
-from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
+from frostline.pipeline.vectors import layers_with_vectors
+from frostline.pipeline.wiring import (
+    connect,
+    faults_of_layers,
+    make_part,
+    models_of,
+    path_of,
+    private_embedders,
+    put_together,
+)
 from frostline.training.driver import check_ending
 from frostline.training.initialize import check_source
 from frostline.training.readiness import check_dev, check_words
 from frostline.training.schedules import as_schedule, check_dropout
+from frostline.vectors.store import read_meta
 
 STEPS_LOOKED_AT = 1000  # of a dropout's schedule, where only the corpus says how long the run is
 
@@ -145,21 +158,73 @@ def _of_modes(modes: Mapping[str, str], names: Sequence[str]) -> Iterator[Findin
 
 
 def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]:
-    n_states: dict[int, int] = {}  # by the identity of the transformer
+    for path, layer in layers_with_vectors(models_of(pipeline)):
+        yield from attempt(partial(read_meta, Path(layer.path)), f"{path}.path")[1]
+    n_states: dict[int, int] = {}  # by the identity of the embedder
     for name, model in models_of(pipeline):
-        for node in model.walk():
-            if "transformer" in node.attrs:
-                config, found = _config_of_encoder(name, node)
+        for node in embedder_nodes(model):
+            embedder = embedder_of(node)
+            if isinstance(embedder, Transformer):
+                config, found = _config_of_encoder(name, node, embedder)
                 yield from found
                 if config is not None:
-                    n_states[id(transformer_of(node))] = config.num_hidden_layers + 1
+                    n_states[id(embedder)] = config.num_hidden_layers + 1
+            else:
+                n_states[id(embedder)] = embedder.n_hidden_states
+    yield from _of_freezing(pipeline, n_states)
+    yield from _of_factors(pipeline)
     if is_connected:
-        for error in faults_of_layers(pipeline, lambda transformer: n_states.get(id(transformer))):
+
+        def n_states_of(embedder: Embedder) -> int | None:
+            return n_states.get(id(embedder))
+
+        for error in faults_of_layers(pipeline, n_states_of):
             yield _finding(error, error.where or "")
 
 
-def _config_of_encoder(component: str, node: Model) -> tuple[Any, list[Finding]]:
-    path, settings = path_of(node, component), transformer_of(node).settings
+def _of_freezing(pipeline: Pipeline, n_states: Mapping[int, int]) -> Iterator[Finding]:
+    """Names that are no transformer's, more layers than an encoder has, schedules that can't be made."""
+    freezing = (pipeline.config.get("training") or {}).get("freezing") or {}
+    known: dict[str, Embedder] = {name: publisher.embedder for name, publisher in pipeline.publishers.items()}
+    for name, component in pipeline.components.items():
+        known.update(private_embedders(name, component.model))
+    known = {name: embedder for name, embedder in known.items() if isinstance(embedder, Transformer)}
+    for key in ("lowest_layers", "unfreezing"):
+        for name, value in (freezing.get(key) or {}).items():
+            path = f"training.freezing.{key}.{name}"
+            if name not in known:
+                fix = did_you_mean(name, known)
+                yield _finding(ConfigError(f"'{name}' is no transformer of the pipeline.", fix=fix), path)
+            elif key == "unfreezing":
+                yield from attempt(partial(_bound_rate, value, path, _length_of(pipeline.config)), path)[1]
+            else:
+                n_layers = n_states.get(id(known[name]), value + 1) - 1
+                yield from attempt(partial(check_lowest, name, value, n_layers), path)[1]
+
+
+def _bound_rate(value: Any, path: str, n_steps: int | None) -> Any:
+    rate = registry.resolve(value, path=path) if isinstance(value, dict) else value
+    return as_schedule(rate, where=path).bind(total_steps=n_steps)
+
+
+def _of_factors(pipeline: Pipeline) -> Iterator[Finding]:
+    """Schedules of gradient factors that need a length where the run has none."""
+    for name, model in models_of(pipeline):
+        for node in model.walk():
+            reading = reading_of(node)
+            if reading is not None and reading.schedule is not None:
+                check = partial(reading.schedule.bind, total_steps=_length_of(pipeline.config))
+                yield from attempt(check, f"{path_of(node, name)}.grad_factor")[1]
+
+
+def _length_of(config: Mapping[str, Any]) -> int | None:
+    """Steps of the run, as far as schedules must know for a first look; None where it has no length."""
+    training = config.get("training") or {}
+    return training.get("max_steps") or (STEPS_LOOKED_AT if training.get("max_epochs") else None)
+
+
+def _config_of_encoder(component: str, node: Model, transformer: Transformer) -> tuple[Any, list[Finding]]:
+    path, settings = path_of(node, component), transformer.settings
     _, found = attempt(partial(check_source, component, node), f"{path}.source")
     if found:
         return None, found

@@ -10,6 +10,7 @@ import torch
 
 from frostline.console import say
 from frostline.embedding.embed_step import embed
+from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, UsageError
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import docs_of
@@ -54,12 +55,13 @@ def _chained(corpora: Sequence[Any]) -> Iterator[Doc]:
         yield from docs
 
 
-def _publisher_of(pipeline: Pipeline) -> Any:
-    if len(pipeline.publishers) != 1:
+def _publisher_of(pipeline: Pipeline) -> Transformer:
+    transformers = [one.embedder for one in pipeline.publishers.values() if isinstance(one.embedder, Transformer)]
+    if len(transformers) != 1:
         found = ", ".join(pipeline.publishers) or "none"
         raise ConfigError(
             f"One shared transformer can be embedded with, the pipeline has {found}.",
             where="pipeline.components",
             fix="Name a config whose components read one publisher, such as configs/frozen-listener.cfg.",
         )
-    return next(iter(pipeline.publishers.values())).transformer
+    return transformers[0]

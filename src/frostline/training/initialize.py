@@ -11,11 +11,14 @@ from typing import Any
 
 from thinc.api import Model
 
-from frostline.embedding.transformer import load_encoder, transformer_of
+from frostline.embedding import embedders
+from frostline.embedding.listener import COPY_OF
+from frostline.embedding.transformer import Transformer
 from frostline.errors import ModelFileError
 from frostline.layers.randomness import Clock, seed_for
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
+from frostline.pipeline.vectors import attach_named
 from frostline.pipeline.wiring import assemble, embedding_width, faults_of_layers, finish, models_of, path_of
 from frostline.tokens import Doc
 
@@ -30,7 +33,7 @@ def initialize(pipeline: Pipeline, references: Callable[[], Iterable[Doc]], *, s
         ModelFileError: an encoder's source is missing or broken.
         ConfigError: a component has nothing to learn from, or a mode matches nothing.
     """
-    load_encoders(pipeline)
+    load_encoders(pipeline, seed=seed)
     for name, component in pipeline.components.items():
         width = embedding_width(component.model)
         component.initialize(references(), width=width, seed=seed_for(Clock(seed=seed), f"initialize/{name}"))
@@ -50,29 +53,31 @@ def begin(config: dict[str, Any]) -> Pipeline:
     return pipeline
 
 
-def load_encoders(pipeline: Pipeline) -> None:
-    """Load every transformer of a pipeline from the source that its config names.
+def load_encoders(pipeline: Pipeline, *, seed: int = 0) -> None:
+    """Bring the weights of every transformer and tok2vec: from the source that its config names, or from the seed.
 
     Raises:
         ModelFileError: a source is missing or broken.
         ConfigError: an encoder knows no such setting, or lacks a layer that is asked for.
     """
+    attach_named(pipeline)
     for name, model in models_of(pipeline):
-        for node in model.walk():
-            if "transformer" in node.attrs:
-                _load(name, node)
+        for number, node in enumerate(embedders.embedder_nodes(model)):
+            check_source(name, node)
+            use = f"initialize/{name}/embedding" + (f"-{number}" if number else "")
+            if node.attrs.get(COPY_OF):
+                use = f"initialize/{node.attrs[COPY_OF]}/embedding"
+            embedders.prepare(node, seed=seed_for(Clock(seed=seed), use))
     for fault in faults_of_layers(pipeline):
         raise fault
 
 
-def _load(component: str, node: Model) -> None:
-    check_source(component, node)
-    load_encoder(node, Path(transformer_of(node).settings.source))
-
-
 def check_source(component: str, node: Model) -> None:
     """Raise ModelFileError where the folder that a transformer should come from is not there."""
-    source = Path(transformer_of(node).settings.source)
+    embedder = embedders.embedder_of(node)
+    if not isinstance(embedder, Transformer):
+        return
+    source = Path(embedder.settings.source)
     if not source.is_dir():
         raise ModelFileError(
             f"The transformer of '{component}' should come from the folder '{source}', which does not exist.",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.config import registry
+from frostline.embedding.embedders import Embedder
 from frostline.embedding.store import ActivationCache, open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
@@ -20,7 +21,8 @@ from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
 from frostline.pipeline.serialize import MODEL_FILES
-from frostline.pipeline.wiring import assemble, transformers_of
+from frostline.pipeline.vectors import digests_of
+from frostline.pipeline.wiring import assemble, embedders_of
 from frostline.training.averages import averages_from
 from frostline.training.checking import check_training
 from frostline.training.checkpoint import CHECKPOINT_FILES, digest_of_run
@@ -66,8 +68,9 @@ def train(
     remove_tree(cache)
     attach_stores(pipeline, training.get("activations") or {}, cache)
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
-    for number, transformer in enumerate(transformers_of(pipeline)):
-        data[f"encoder-{number}"] = transformer.ready.digest()
+    for number, embedder in enumerate(embedders_of(pipeline)):
+        data[f"encoder-{number}"] = embedder.digest()
+    data |= {f"vectors of {path}": digest for path, digest in digests_of(pipeline).items()}
     try:
         return drive(
             pipeline,
@@ -108,7 +111,13 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> 
         where = f"training.activations.{name}"
         if name not in pipeline.publishers:
             raise ConfigError(f"'{name}' is no publisher.", where=where, fix=did_you_mean(name, pipeline.publishers))
-        transformer = pipeline.publishers[name].transformer
+        transformer = pipeline.publishers[name].embedder
+        if not isinstance(transformer, Transformer):
+            raise ConfigError(
+                f"Stored activations were given for '{name}', but it is no transformer.",
+                where=where,
+                fix="Take the path away: only transformers read stored activations.",
+            )
         if not _is_frozen(transformer):
             raise ConfigError(
                 f"Stored activations were given for '{name}', but it is not frozen: they would be stale after a step.",
@@ -118,13 +127,13 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> 
         store = open_activations(Path(path))
         _compare(store.settings, transformer.store_settings(), path, where)
         transformer.stores.append(store)
-    for number, transformer in enumerate(transformers_of(pipeline)):
-        if _is_frozen(transformer):
+    for number, transformer in enumerate(embedders_of(pipeline)):
+        if isinstance(transformer, Transformer) and _is_frozen(transformer):
             transformer.stores.append(ActivationCache(cache / str(number), transformer.store_settings()))
 
 
-def _is_frozen(transformer: Transformer) -> bool:
-    return mode_of(transformer.ready) is Mode.FROZEN
+def _is_frozen(embedder: Embedder) -> bool:
+    return mode_of(embedder.module) is Mode.FROZEN
 
 
 def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: str, where: str) -> None:

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 from frostline.console import say
 from frostline.digest import md5_bytes
 from frostline.errors import StoreError
-from frostline.runner.digests.walking import Mark, Tree, look, mark_of, walk
+from frostline.runner.digests.walking import DeadLink, FolderLink, Mark, Tree, look, mark_of, walk
 
 if TYPE_CHECKING:
     from frostline.runner.digests.tree_memory import TreeMemory
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 MUCH_BYTES = 2 << 30  # takes seconds to hash, so it is said
 RACY_NS = 20_000_000  # a file written this shortly before it was hashed may change again in the same clock tick
 
@@ -66,7 +66,7 @@ def listing_bytes(files: Mapping[str, str]) -> bytes:
 
 
 class Hasher:
-    """Digests of paths under a root, remembered by size, time and inode.
+    """Digests of paths under a root, remembered by size, times and inode.
 
     Args:
         root: the project's folder.
@@ -77,6 +77,8 @@ class Hasher:
         self.root = root
         self.state = state
         self.seen: dict[str, Digest | None] = {}  # answers of this run
+        self.links: dict[str, dict[str, FolderLink]] = {}  # of the folders looked at
+        self.strange: dict[str, str] = {}  # of the same: a name that is no UTF-8
         self.files: dict[str, Any] = {}
         self.trees: dict[str, Any] = {}
         self.last_listing: tuple[str, dict[str, str]] | None = None  # of the folder that was read last
@@ -89,7 +91,8 @@ class Hasher:
     def digest(self, path: str) -> Digest | None:
         """The digest of a path relative to the root (or absolute); None when nothing is there.
 
-        Raises StoreError for what can't be hashed: pipes, devices, broken links, files that may not be read.
+        Raises StoreError for what can't be hashed: pipes, devices, files that may not be read; DeadLink for a link
+        that leads nowhere, or a folder with one in it.
         """
         if path not in self.seen:
             known = self._known(path)
@@ -98,6 +101,20 @@ class Hasher:
             else:
                 self.seen[path] = known
         return self.seen[path]
+
+    def whole(self, path: str) -> Digest | None:
+        """The digest of an output; None when it is not there, or spoilt by a link that leads nowhere."""
+        try:
+            return self.digest(path)
+        except DeadLink:
+            return None
+
+    def is_gone(self, path: str) -> bool:
+        """Whether nothing is at a path; a link that leads nowhere is something."""
+        try:
+            return self.digest(path) is None
+        except DeadLink:
+            return False
 
     def look_ahead(self, paths: Iterable[str]) -> None:
         """Find the digests of many paths, reading side by side what must be read. Faults wait for `digest`."""
@@ -120,7 +137,8 @@ class Hasher:
 
     def forget(self, path: str) -> None:
         """Look again at `path` the next time it is asked for. Paths around it are for those to forget who use them."""
-        self.seen.pop(path, None)
+        for known in (self.seen, self.links, self.strange):
+            known.pop(path, None)
         if self.last_listing is not None and self.last_listing[0] == path:
             self.last_listing = None
 
@@ -136,7 +154,7 @@ class Hasher:
     def files_of(self, path: str) -> dict[str, str]:
         """Relative path -> md5 of the files in a folder whose digest was asked for."""
         if self.last_listing is None or self.last_listing[0] != path:
-            self._read([self._unread_tree(path, walk(self.root, path))])
+            self._read([self._unread_tree(path, *self._walk(path))])
         assert self.last_listing is not None
         return self.last_listing[1]
 
@@ -151,26 +169,46 @@ class Hasher:
         mark = mark_of(status)
         is_exec = bool(status.st_mode & 0o111)
         known = self.files.get(path)
-        if known is not None and tuple(known[:3]) == mark:
-            return Digest(known[3], mark[0], is_exec=is_exec)
+        if known is not None and tuple(known[:-1]) == mark:
+            return Digest(known[-1], mark[0], is_exec=is_exec)
         return _Unread(path, [(full, mark[0])], [mark], is_exec)
 
     def _known_tree(self, path: str) -> Digest | _Unread:
-        tree = walk(self.root, path)
-        signature = _signature(tree)
+        tree, signature = self._walk(path)
         known = self.trees.get(path)
         if known is not None and known[0] == signature:
             return Digest(known[1], known[2], known[3])
         return self._unread_tree(path, tree, signature)
 
-    def _unread_tree(self, path: str, tree: Tree, signature: str | None = None) -> _Unread:
+    def _walk(self, path: str) -> tuple[Tree, str]:
+        """A folder and its signature; what no digest can say of it is noted."""
+        tree = walk(self.root, path)
+        names = "\0".join(tree.names)
+        try:
+            data = names.encode()
+        except UnicodeEncodeError:
+            data = os.fsencode(names)
+            self.strange[path] = next(name for name in tree.names if not _is_text(name))
+        self.links[path] = tree.links
+        return tree, md5_bytes(data + b"\0" + tree.marks.tobytes())
+
+    def links_in(self, path: str) -> Mapping[str, FolderLink]:
+        """The links to folders in a folder that counts; none where nothing can be looked at."""
+        if path not in self.seen and path not in self.links:
+            self.links[path] = {}
+            with suppress(StoreError):
+                if (self.root / path).is_dir():
+                    self._walk(path)
+        return self.links.get(path, {})
+
+    def _unread_tree(self, path: str, tree: Tree, signature: str) -> _Unread:
         """A folder of which those files must be read that are not as they were."""
         from frostline.runner.digests.tree_memory import load_tree
 
         memory = load_tree(self._tree_file(path)) if self.state else None
         known = memory.by_name() if memory is not None else {}
         base = f"{self.root / path}/"
-        unread = _Unread(path, tree=tree, signature=signature or _signature(tree))
+        unread = _Unread(path, tree=tree, signature=signature)
         for index, name in enumerate(tree.names):
             mark = tree.mark(index)
             old = known.get(name)
@@ -240,8 +278,12 @@ def _settled(tree: Tree, digests: list[str], unsettled: set[int]) -> TreeMemory:
     return TreeMemory(Tree([tree.names[index] for index in kept], marks), [digests[index] for index in kept])
 
 
-def _signature(tree: Tree) -> str:
-    return md5_bytes(os.fsencode("\0".join(tree.names)) + b"\0" + tree.marks.tobytes())
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _may_be_remembered(path: str, mark: Mark) -> bool:
@@ -250,7 +292,7 @@ def _may_be_remembered(path: str, mark: Mark) -> bool:
         status = look(path)
     except StoreError:
         return False
-    return status is not None and mark_of(status) == mark and time.time_ns() - mark[1] > RACY_NS
+    return status is not None and mark_of(status) == mark and time.time_ns() - max(mark[1], mark[2]) > RACY_NS
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -266,14 +308,16 @@ def replace_quickly(path: Path, data: bytes) -> None:
     """Replace a file of local state in one move, without waiting for the disk: it can be made anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def keep(path: Path, data: bytes) -> None:
     """Replace a file that only spares work; where nothing can be written (a read-only project), go without it."""
-    try:
+    with suppress(OSError):
         replace_quickly(path, data)
-    except OSError:
-        with suppress(OSError):
-            path.with_name(f".{path.name}.{os.getpid()}.tmp").unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
-from frostline.runner.digests.walking import Mark, Tree
+from frostline.runner.digests.walking import N_MARKS, Mark, Tree
 
-MAGIC = b"frostline tree 3\n"
+MAGIC = b"frostline tree 4\n"
 ITEM_BYTES = 8  # of a number in a column
 MD5_BYTES = 16
 
@@ -28,7 +28,7 @@ class TreeMemory:
     def by_name(self) -> dict[str, tuple[Mark, str]]:
         """Relative path -> (mark, MD5)."""
         marks = self.tree.marks
-        rows = zip(marks[0::3], marks[1::3], marks[2::3], strict=True)
+        rows = zip(marks[0::N_MARKS], marks[1::N_MARKS], marks[2::N_MARKS], marks[3::N_MARKS], strict=True)
         return dict(zip(self.tree.names, zip(rows, self.digests, strict=True), strict=True))
 
     def to_bytes(self) -> bytes:
@@ -48,7 +48,7 @@ def load_tree(path: Path) -> TreeMemory | None:
         return None
     start = len(MAGIC) + ITEM_BYTES
     count = int.from_bytes(data[len(MAGIC) : start], "little")
-    middle = start + count * 3 * ITEM_BYTES
+    middle = start + count * N_MARKS * ITEM_BYTES
     end = middle + count * MD5_BYTES
     names = os.fsdecode(data[end:]).split("\0") if count else []
     if len(names) != count or len(data) < end:

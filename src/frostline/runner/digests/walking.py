@@ -1,7 +1,7 @@
 """The files of a folder that count, with what `stat` says of each: one pass, a few microseconds a file.
 
-Follows links to files, leaves links to folders out (as DVC does), obeys `.dvcignore`. What is neither file nor folder
-is an error, never waited for. Reads no contents.
+Follows links to files, leaves links to folders out (as DVC does) but tells of them, obeys `.dvcignore`. What is neither
+file nor folder is an error, never waited for. Reads no contents.
 """
 
 from __future__ import annotations
@@ -15,9 +15,22 @@ from pathlib import Path
 from frostline.errors import StoreError
 from frostline.runner.digests.ignores import ignores_above
 
-Mark = tuple[int, int, int]  # size, mtime_ns, inode
+Mark = tuple[int, int, int, int]  # size, mtime_ns, ctime_ns, inode
+N_MARKS = 4
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 _INODE_BITS = (1 << 63) - 1  # some file systems use the 64th bit, for which a signed column has no room
+
+
+class DeadLink(StoreError):
+    """A link that leads nowhere: what it stands for is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLink:
+    """A link to a folder, in a folder that counts: no digest says anything of it."""
+
+    target: str  # inside: the folder that it leads to, relative to the one that counts; else what the link itself says
+    is_inside: bool  # what it leads to counts anyway, under its own name
 
 
 @dataclass(slots=True)
@@ -25,17 +38,18 @@ class Tree:
     """The files of a folder, in an order that depends on their names alone: columns, as there may be a million."""
 
     names: list[str] = field(default_factory=list)  # posix, relative to the folder
-    marks: array[int] = field(default_factory=lambda: array("q"))  # three a file: size, mtime_ns, inode
+    marks: array[int] = field(default_factory=lambda: array("q"))  # N_MARKS a file, as in Mark
+    links: dict[str, FolderLink] = field(default_factory=dict)  # by name, as the files
 
     def mark(self, index: int) -> Mark:
-        """Size, time and inode of one file."""
-        size, mtime_ns, inode = self.marks[3 * index : 3 * index + 3]
-        return size, mtime_ns, inode
+        """Size, times and inode of one file."""
+        size, mtime_ns, ctime_ns, inode = self.marks[N_MARKS * index : N_MARKS * (index + 1)]
+        return size, mtime_ns, ctime_ns, inode
 
     @property
     def n_bytes(self) -> int:
         """Size of all files together."""
-        return sum(self.marks[0::3])
+        return sum(self.marks[0::N_MARKS])
 
 
 def walk(root: Path, relative: str) -> Tree:
@@ -43,6 +57,8 @@ def walk(root: Path, relative: str) -> Tree:
     tree = Tree()
     pending = [("", ignores_above(root, relative))]
     base = str(root / relative)
+    linked: list[str] = []
+    walked = {"."}
     while pending:
         prefix, above = pending.pop()
         here = prefix.rstrip("/") if relative == "." else f"{relative}/{prefix}".rstrip("/")
@@ -55,7 +71,9 @@ def walk(root: Path, relative: str) -> Tree:
                 if hides(entry.name, is_folder):
                     continue
                 if is_folder:
-                    if not entry.is_symlink():
+                    if entry.is_symlink():
+                        linked.append(prefix + entry.name)
+                    else:
                         folders.append((f"{prefix}{entry.name}/", ignores))
                     continue
                 status = entry.stat()
@@ -68,9 +86,20 @@ def walk(root: Path, relative: str) -> Tree:
             if not stat.S_ISREG(status.st_mode):
                 raise irregular(entry.path, status.st_mode)
             tree.names.append(prefix + entry.name)
-            tree.marks.extend((status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS))
+            tree.marks.extend(mark_of(status))
         pending += reversed(folders)
+        walked.update(folder[:-1] for folder, _ in folders)
+    for name in linked:
+        tree.links[name] = _folder_link(base, name, walked)
     return tree
+
+
+def _folder_link(base: str, name: str, walked: set[str]) -> FolderLink:
+    """Where a link leads; inside is what was walked, which leaves out what is ignored."""
+    full = f"{base}/{name}"
+    target = os.path.relpath(os.path.realpath(full), os.path.realpath(base))
+    is_inside = target in walked
+    return FolderLink(target if is_inside else os.readlink(full), is_inside)  # noqa: PTH115
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -88,8 +117,8 @@ def _name(entry: os.DirEntry[str]) -> str:
 def look(path: str) -> os.stat_result | None:
     """What `stat` says of a path, links followed; None when nothing is there.
 
-    Raises StoreError for a link that leads nowhere, for a path that may not be looked at, and for what is neither
-    file nor folder.
+    Raises DeadLink for a link that leads nowhere, StoreError for a path that may not be looked at, and for what is
+    neither file nor folder.
     """
     try:
         status = os.stat(path)  # noqa: PTH116  (a Path costs more than the call)
@@ -105,12 +134,18 @@ def look(path: str) -> os.stat_result | None:
 
 
 def mark_of(status: os.stat_result) -> Mark:
-    """What tells a changed file from an unchanged one."""
-    return status.st_size, status.st_mtime_ns, status.st_ino & _INODE_BITS
+    """What tells a changed file from an unchanged one.
+
+    The time of the last change of the inode is set by the system alone, so it tells of a file that was written in place
+    and given its old time again. Of a read-only file with several names it tells nothing: a link out of the store
+    shares its inode with all others, each of which moves that time.
+    """
+    ctime_ns = status.st_ctime_ns if status.st_nlink == 1 or status.st_mode & 0o222 else 0
+    return status.st_size, status.st_mtime_ns, ctime_ns, status.st_ino & _INODE_BITS
 
 
-def _leads_nowhere(path: str) -> StoreError:
-    return StoreError(f"'{path}' is a link that leads nowhere.", fix="Remove it, or make its target.")
+def _leads_nowhere(path: str) -> DeadLink:
+    return DeadLink(f"'{path}' is a link that leads nowhere.", fix="Remove it, or make its target.")
 
 
 def irregular(path: str, mode: int) -> StoreError:

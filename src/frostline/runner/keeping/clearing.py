@@ -1,7 +1,8 @@
 """Make way for outputs without losing what is the user's: only what a step of ours made is ever removed.
 
 Ours is what is as on record, what the store holds, and what a step left that was begun and never recorded: a note in
-local state is written before its command starts. All else is moved aside, and said. Decides nothing about steps.
+local state is written before its command starts. All else is moved aside, and said. The note of a checkpoint says too
+from what it was made, as it is nothing to any other command or input. Decides nothing about steps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +25,18 @@ from frostline.runner.keeping.ledger import Ledger
 from frostline.runner.keeping.places import Places
 from frostline.runner.keeping.setup import prepare_dvc
 from frostline.runner.keeping.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a try of a step is made from: command, deps and context, as two digests."""
+
+    exact: str  # each dep by its bytes
+    meant: str  # each dep by what it says apart from comments and layout, where that is known
+
+    def matches(self, note: dict[str, Any], *, strict: bool) -> bool:
+        """Whether what a note speaks of was made from the same."""
+        return note.get("exact") == self.exact or (not strict and note.get("meant") == self.meant)
 
 
 class Clearing:
@@ -58,19 +72,47 @@ class Clearing:
         A step that we saw fail has left a known state; of one that was killed with its runner, anything goes.
         """
         note = self._read_note(path)
-        return "left" in note and (note["left"] is None or note["left"] == _state_of(self.places.root / path))
+        if "left" not in note or note.get("is_users"):
+            return False
+        return note["left"] is None or note["left"] == _state_of(self.places.root / path)
 
     def begin(self, paths: Iterable[PurePosixPath]) -> None:
         """Note that a step is about to write `paths`: what lies there from now on is ours."""
-        self._write_notes(paths)
+        for path in paths:
+            self._write_note(path, {})
+
+    def hand_over(self, paths: Iterable[PurePosixPath], origin: Origin, *, strict: bool) -> None:
+        """Bind checkpoints to the try that is about to begin; those of another are moved aside. Raises StepFailed.
+
+        One that a user has put there is handed on, and stays the user's.
+        """
+        for path in paths:
+            note = self._read_note(path)
+            there = os.path.lexists(self.places.root / path)
+            if there and note and not origin.matches(note, strict=strict):
+                self._move_aside(path, "the checkpoint of another command or other inputs")
+                there = False
+            is_users = there and not self.is_leftover(path)
+            self._write_note(path, {"exact": origin.exact, "meant": origin.meant, "is_users": is_users})
+
+    def drop_served(self, paths: Iterable[PurePosixPath], origin: Origin, *, strict: bool) -> None:
+        """Remove those checkpoints whose result is there without them; one of another try waits for that."""
+        for path in paths:
+            if origin.matches(self._read_note(path), strict=strict):
+                self.clear(path)
+                self.release([path])
 
     def leave(self, paths: Iterable[PurePosixPath]) -> None:
         """Note how a try that failed has left `paths`, so that what a user puts there later is told apart."""
-        self._write_notes([path for path in paths if self._note(path).exists()], seen=True)
+        for path in paths:
+            if note := self._read_note(path):
+                self._write_note(path, {**note, "left": _state_of(self.places.root / path)})
 
     def end(self, paths: Iterable[PurePosixPath]) -> None:
         """Note that `paths` have served: a step that ended well needs its checkpoint no more."""
-        self._write_notes([path for path in paths if self._note(path).exists()], is_over=True)
+        for path in paths:
+            if note := self._read_note(path):
+                self._write_note(path, {**note, "left": None, "is_over": True})
 
     def drop_ended(self, paths: Iterable[PurePosixPath]) -> None:
         """Remove those of `paths` that have served; here, where a kill came between that and their removal."""
@@ -94,11 +136,9 @@ class Clearing:
             return {}
         return note if isinstance(note, dict) else {}
 
-    def _write_notes(self, paths: Iterable[PurePosixPath], *, seen: bool = False, is_over: bool = False) -> None:
-        for path in paths:
-            left = _state_of(self.places.root / path) if seen else None
-            note = {"path": str(path), "left": left, "is_over": is_over}
-            replace_quickly(self._note(path), json.dumps(note).encode())
+    def _write_note(self, path: PurePosixPath, note: dict[str, Any]) -> None:
+        whole = {"path": str(path), "left": None, "is_over": False, **note}
+        replace_quickly(self._note(path), json.dumps(whole).encode())
 
     def _is_ours(self, path: PurePosixPath) -> bool:
         return self.is_leftover(path) or _holds_no_file(self.places.root / path) or self._is_known(path)
@@ -111,7 +151,7 @@ class Clearing:
         except StoreError:  # what can't be hashed is on no record
             return False
 
-    def _move_aside(self, path: PurePosixPath) -> None:
+    def _move_aside(self, path: PurePosixPath, what: str = "which no step here made") -> None:
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
         inner = [part for part in path.parts if part not in (path.anchor, "..")]  # weasel's outputs may lie outside
         target = self.places.asides.joinpath(f"{stamp}-{uuid.uuid4().hex[:6]}", *inner)
@@ -126,7 +166,7 @@ class Clearing:
             ) from error
         self.hasher.forget(str(path))
         self.say(
-            f"moved '{path}', which no step here made, to {target.relative_to(self.places.root)}"
+            f"moved '{path}', {what}, to {target.relative_to(self.places.root)}"
             " (nothing removes it there; to have it back, move it to another path)"
         )
 
@@ -151,5 +191,6 @@ def _state_of(path: Path) -> str:
             status = entry.lstat()
         except FileNotFoundError:
             continue
-        lines.append(f"{entry.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}")
+        times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+        lines.append(f"{entry.relative_to(path)}\0{status.st_size}\0{times}\0{status.st_ino}")
     return md5_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))

@@ -14,7 +14,7 @@ from typing import Any
 
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
-from frostline.files import write_text_atomic
+from frostline.files import write_parts_atomic
 from frostline.runner.keeping.ledger import ENTRY_DIGITS, Ledger, Record, command_of
 from frostline.runner.keeping.lockfile import mark_of
 from frostline.runner.keeping.places import Places, plain_name
@@ -24,7 +24,9 @@ from frostline.runner.project.yaml_places import YamlError, load_draining, load_
 
 OWN_KEYS = ("cmd", "wdir", "deps", "outs", "metrics", "plots", "meta")
 HEADER = "# Made by `project run`: stages with `meta: frostline` are written anew, all others are left alone.\n"
+TOP_LEVEL = ("metrics", "plots")
 Stage = dict[str, Any]
+_NOTHING_KEPT: Stage = {"meta": {"frostline": {}}}  # of most stages of ours; one value for all, never written to
 
 
 def stage_of(step: Step, *, wdir: str | None, record: Record) -> Stage:
@@ -119,28 +121,29 @@ def sync(places: Places, steps: tuple[Step, ...], ledger: Ledger) -> bool:
             )
     _drop_lost_entries(ledger, wanted, foreign, old)
     rendered = _rendered(text, places.dvc_yaml, _merged(document, wanted), foreign)
-    changed = rendered != text
+    changed = not _says(rendered, text)
     if changed:
         places.ledger.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(places.dvc_yaml, rendered)
+        write_parts_atomic(places.dvc_yaml, rendered)
         ledger.meta = None
     seal(places, steps, ledger)
     return changed
 
 
 def _merged(document: dict[str, Any], wanted: dict[str, Stage]) -> dict[str, Any]:
-    """The document with our stages in the place of the old ones; users' keys on them kept."""
+    """The document with our stages, which leave `wanted`, in the place of the old ones; users' keys on them kept."""
     old = document.get("stages") or {}
     stages: dict[str, Any] = {name: stage for name, stage in old.items() if not _is_ours(stage)}
-    for name, stage in wanted.items():
+    top_level = {key: [path for stage in wanted.values() for path in _top_level(stage, key)] for key in TOP_LEVEL}
+    for name in list(wanted):
+        stage = wanted.pop(name)
         before = old.get(name) or {}
         kept = {key: value for key, value in before.items() if key not in OWN_KEYS}
         other_meta = {key: value for key, value in (before.get("meta") or {}).items() if key != "frostline"}
         stages[name] = {**stage, **kept, "meta": {**other_meta, **stage["meta"]}}
     new = {key: value for key, value in document.items() if key != "stages"}
-    for key in ("metrics", "plots"):
+    for key, ours_now in top_level.items():
         ours_before = {path for stage in old.values() if _is_ours(stage) for path in _top_level(stage, key)}
-        ours_now = [path for stage in wanted.values() for path in _top_level(stage, key)]
         others = [item for item in document.get(key) or [] if item not in ours_before]
         if others or ours_now:
             new[key] = [*others, *(path for path in ours_now if path not in others)]
@@ -191,10 +194,11 @@ def _without_our_stages(text: str, path: Path) -> dict[str, Any]:
 
     def keep(name: Any, stage: Any) -> None:
         if _is_ours(stage):
-            ours = {key: stage["meta"]["frostline"].get(key) for key in ("metrics", "plots")}
+            ours = {key: stage["meta"]["frostline"].get(key) for key in TOP_LEVEL}
             meta = {key: value for key, value in stage["meta"].items() if key != "frostline"}
             kept = {key: value for key, value in stage.items() if key == "wdir" or key not in OWN_KEYS}
-            stage = {**kept, "meta": {**meta, "frostline": {key: value for key, value in ours.items() if value}}}
+            ours = {key: value for key, value in ours.items() if value}
+            stage = {**kept, "meta": {**meta, "frostline": ours}} if kept or meta or ours else _NOTHING_KEPT
         stages[name] = stage
 
     document = _parse(text, path, keep)
@@ -214,14 +218,24 @@ def _parse(text: str, path: Path, keep: Callable[[Any, Any], None] | None = None
     return document or {}
 
 
-def _rendered(text: str, path: Path, new: dict[str, Any], foreign: set[str]) -> str:
-    """The new text. A file that is ours alone is written out; any other is edited so that comments stay."""
+def _says(parts: list[str], text: str) -> bool:
+    """Whether a text is the one that is given in parts."""
+    at = 0
+    for part in parts:
+        if not text.startswith(part, at):
+            return False
+        at += len(part)
+    return at == len(text)
+
+
+def _rendered(text: str, path: Path, new: dict[str, Any], foreign: set[str]) -> list[str]:
+    """The new text, in parts. A file that is ours alone is written out; any other is edited so that comments stay."""
     body = text.removeprefix(HEADER)
     if not new and not body.strip():
-        return text
+        return [text]
     if not body.strip() or (not foreign and "#" not in body):
-        return HEADER + dump_parts(new)
-    return text if new == _parse(text, path) else _edited(text, new)
+        return [HEADER, *dump_parts(new)]
+    return [text if new == _parse(text, path) else _edited(text, new)]
 
 
 def _edited(text: str, new: dict[str, Any]) -> str:

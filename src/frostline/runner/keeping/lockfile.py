@@ -14,7 +14,7 @@ from typing import Any
 
 from frostline.digest import sha256_json
 from frostline.errors import StoreError
-from frostline.files import write_text_atomic
+from frostline.files import write_parts_atomic
 from frostline.runner.digests.hashing import RACY_NS, keep
 from frostline.runner.digests.walking import Mark
 from frostline.runner.keeping.entries import Entries, from_bytes
@@ -27,12 +27,12 @@ _STAGE = re.compile(r"^  (?=\S)", re.MULTILINE)
 
 
 def mark_of(path: Path) -> Mark | None:
-    """Size, time and inode; every writer of ours replaces the file, so that a new one has another inode."""
+    """Size, times and inode; every writer of ours replaces the file, so that a new one has another inode."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 class LockFile:
@@ -148,8 +148,7 @@ class LockFile:
         from frostline.runner.keeping.yaml_out import dump_yaml
 
         head = dump_yaml({"schema": LOCK_SCHEMA, **{key: self.rest[key] for key in self.rest if key != "schema"}})
-        stages = "stages:\n" + "".join(texts.values()) if texts else "stages: {}\n"
-        write_text_atomic(self.path, head + stages)
+        write_parts_atomic(self.path, [head, *(("stages:\n", *texts.values()) if texts else ("stages: {}\n",))])
         self.mark = mark_of(self.path)
         self.is_mirrored = False
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from frostline.files import remove_tree
 from frostline.runner.digests.hashing import Hasher, replace_quickly
+from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.gitfiles import tracked
 from frostline.runner.keeping.ledger import Body, Record, command_of
 from frostline.runner.keeping.places import Places
@@ -84,14 +85,14 @@ class Restorer:
         return not self._is_in_place(entry) and (whole or not self._can_go(step, path))
 
     def _is_in_place(self, entry: Mapping[str, Any]) -> bool:
-        seen = self.hasher.digest(entry["path"])
+        seen = self.hasher.whole(entry["path"])
         return seen is not None and seen.md5 == entry["md5"]
 
     def _can_go(self, step: Step, path: PurePosixPath) -> bool:
         """Whether an output can be done without; one of another result is taken away, unless git has it."""
         if path not in step.dispensable:
             return False
-        return self.hasher.digest(str(path)) is None or not tracked(self.root, [path])
+        return self.hasher.is_gone(str(path)) or not tracked(self.root, [path])
 
     def _dressed(self, body: Body) -> Body:
         return {key: body[key] for key in ("cmd", "deps", "params", "outs") if key in body}
@@ -148,7 +149,9 @@ class Restorer:
 
     def _made_in(self, key: str, name: str, context: Mapping[str, str]) -> bool:
         known = self._contexts(key, name)
-        return not known or dict(context) in known
+        if not known:  # DVC's; it knows of no links to folders in deps
+            return not any(name.startswith(LINKS) for name in context)
+        return dict(context) in known
 
 
 def inside(path: PurePosixPath, folder: PurePosixPath) -> bool:

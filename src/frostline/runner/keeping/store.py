@@ -100,8 +100,9 @@ class Store:
             temporary.chmod(0o444)
             temporary.replace(target)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise StoreError(f"The store can't take {md5}: {error.strerror or error}.", where=str(self.base)) from error
+        finally:
+            _remove_quietly(temporary)
 
     def _copy_in(self, file: Path, temporary: Path) -> None:
         if not _reflink(file, temporary):
@@ -112,21 +113,14 @@ class Store:
         if target.exists() and not target.is_symlink() and source.stat().st_ino == target.stat().st_ino:
             return
         temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")
-        for kind in [*self.links, "copy"]:
-            with contextlib.suppress(OSError):
-                if kind == "hardlink" and not is_exec:
-                    os.link(source, temporary)
-                elif kind == "symlink" and not is_exec:
-                    temporary.symlink_to(source)
-                elif kind == "copy" or (kind == "reflink" and _reflink(source, temporary)):
-                    if kind == "copy":
-                        shutil.copyfile(source, temporary)
-                    temporary.chmod(0o777 & ~_umask() if is_exec else 0o666 & ~_umask())
-                else:
-                    continue
-                temporary.replace(target)
-                return
-        temporary.unlink(missing_ok=True)
+        try:
+            for kind in [*self.links, "copy"]:
+                with contextlib.suppress(OSError):
+                    if _copy_as(kind, source, temporary, is_exec=is_exec):
+                        temporary.replace(target)
+                        return
+        finally:
+            _remove_quietly(temporary)
         raise StoreError(f"'{target}' can't be written.", fix="Is the disk full, or the folder read-only?")
 
     def place(self, md5: str, path: str, *, is_exec: bool = False) -> None:
@@ -188,8 +182,11 @@ class Store:
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             temporary = file.with_name(f".{uuid.uuid4().hex}.tmp")
-            temporary.write_text(dump_yaml(body), encoding="utf-8")
-            temporary.replace(file)
+            try:
+                temporary.write_text(dump_yaml(body), encoding="utf-8")
+                temporary.replace(file)
+            finally:
+                _remove_quietly(temporary)
         return value
 
     def holds(self, body: Body) -> bool:
@@ -219,6 +216,30 @@ def _without_counts(value: Any) -> Any:
 
 def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+
+
+def _copy_as(kind: str, source: Path, target: Path, *, is_exec: bool) -> bool:
+    """Make `target` from a stored file by one kind of link; False where that kind can't be. Raises OSError."""
+    if kind in ("hardlink", "symlink"):
+        if is_exec:  # its mode would be the stored file's
+            return False
+        if kind == "hardlink":
+            os.link(source, target)
+        else:
+            target.symlink_to(source)
+        return True
+    if kind == "copy":
+        shutil.copyfile(source, target)
+    elif not _reflink(source, target):
+        return False
+    target.chmod(0o777 & ~_umask() if is_exec else 0o666 & ~_umask())
+    return True
+
+
+def _remove_quietly(temporary: Path) -> None:
+    """Leave nothing behind, whatever went wrong before; where that can't be, the first fault matters more."""
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:

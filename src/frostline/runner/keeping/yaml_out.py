@@ -40,15 +40,16 @@ def dump_yaml(value: Any) -> str:
     return text
 
 
-def dump_parts(document: dict[str, Any], key: str = "stages") -> str:
-    """`document` with the mapping below `key` last, written entry by entry: a large one takes little memory so."""
+def dump_parts(document: dict[str, Any], key: str = "stages") -> list[str]:
+    """`document` with the mapping below `key` last, in parts. Entries leave it as they are written: it may be large."""
     others = {name: value for name, value in document.items() if name != key}
     parts = [dump_yaml(others)] if others or key not in document else []
-    if document.get(key):
-        parts += [f"{key}:\n", *(dump_entry(name, value) for name, value in document[key].items())]
+    entries = document.get(key)
+    if entries:
+        parts += [f"{key}:\n", *(dump_entry(name, entries.pop(name)) for name in list(entries))]
     elif key in document:
-        parts.append(dump_yaml({key: document[key]}))
-    return "".join(parts)
+        parts.append(dump_yaml({key: entries}))
+    return parts
 
 
 def dump_entry(name: str, value: Any) -> str:

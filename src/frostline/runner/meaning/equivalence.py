@@ -102,6 +102,12 @@ def is_same(recorded: str, today: str) -> bool:
     return before[1:] == now[1:] and before[-1] != "bytes"
 
 
+def said(recorded: str) -> str | None:
+    """What an entry of `on_record` says, whatever the bytes were; None where those count."""
+    words = recorded.split(" ")
+    return None if words[-1] == "bytes" else " ".join(words[1:])
+
+
 def understood(names: Iterable[str]) -> list[str]:
     """Those of a folder's files that may be understood; none where there are too many."""
     found = [name for name in names if suffix_of(name) in SUFFIXES]

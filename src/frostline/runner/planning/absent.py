@@ -89,7 +89,7 @@ class Absent:
             for other, promise in self._promises.items()
             if (other == path or path in other.parents)
             and promise.maker not in self.wanted
-            and self.hasher.digest(str(other)) is None
+            and self.hasher.is_gone(str(other))
         }
 
     def _all_promises(self) -> dict[PurePosixPath, Promise]:
@@ -100,7 +100,7 @@ class Absent:
         }
         for step in self.project.steps:
             paths = step.all_outputs if self.everything else (*self._checked_assets(step), *step.dispensable)
-            lost = [path for path in paths if self.hasher.digest(str(path)) is None]
+            lost = [path for path in paths if self.hasher.is_gone(str(path))]
             record = self.ledger.record(step.name) if lost else None
             if record is None:
                 continue

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -26,6 +27,7 @@ class Kind(Enum):
     VARIABLE = "variable"
     COMMAND = "command"
     DEP = "dep"
+    LINKS = "links"  # links to folders in a dep, which its digest says nothing of
     UPSTREAM = "upstream"  # a dep that a step before makes anew
     OUTPUT = "output"
     ENVIRONMENT = "environment"
@@ -64,7 +66,7 @@ class Cause:
         return values
 
 
-_WITH_VALUES = (Kind.VARIABLE, Kind.COMMAND, Kind.DEP, Kind.OUTPUT, Kind.PACKAGE, Kind.EQUIVALENT)
+_WITH_VALUES = (Kind.VARIABLE, Kind.COMMAND, Kind.DEP, Kind.LINKS, Kind.OUTPUT, Kind.PACKAGE, Kind.EQUIVALENT)
 
 
 def _variable(cause: Cause) -> str:
@@ -84,6 +86,20 @@ def _dep(cause: Cause) -> str:
     return f"dep '{cause.name}' changed: {_digest(cause.old)} → {_digest(cause.new)}"
 
 
+def _links(cause: Cause) -> str:
+    old, new = ({} if value is None else _targets(str(value)) for value in (cause.old, cause.new))
+    if old is None or new is None:
+        return f"links to folders in dep '{cause.name}' changed"
+    name = next(name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
+    return f"link '{cause.name}/{name}' changed: {old.get(name, 'not there')} → {new.get(name, 'not there')}"
+
+
+def _targets(text: str) -> dict[str, str] | None:
+    """Name -> target; None where only their digest is on record."""
+    found: dict[str, str] | None = json.loads(text) if text.startswith("{") else None
+    return found
+
+
 def _upstream(cause: Cause) -> str:
     first, *others = cause.steps
     more = f" (and {len(others)} more steps make it)" if len(others) > 1 else f" (and '{others[0]}')" if others else ""
@@ -93,6 +109,8 @@ def _upstream(cause: Cause) -> str:
 def _output(cause: Cause) -> str:
     if cause.old is None:
         return f"output '{cause.name}' is new"
+    if cause.note:
+        return f"output '{cause.name}' is not as the step left it: {cause.note.rstrip('.')}"
     if cause.new is None:
         return f"output '{cause.name}' is missing"
     return f"output '{cause.name}' is not as the step left it: {_digest(cause.old)} → {_digest(cause.new)}"
@@ -109,6 +127,7 @@ _SENTENCES: dict[Kind, Callable[[Cause], str]] = {
     Kind.VARIABLE: _variable,
     Kind.COMMAND: _command,
     Kind.DEP: _dep,
+    Kind.LINKS: _links,
     Kind.UPSTREAM: _upstream,
     Kind.OUTPUT: _output,
     Kind.ENVIRONMENT: lambda cause: f"environment variable {cause.name} changed",

@@ -265,10 +265,10 @@ def _order_in(project: Project, circle: frozenset[str]) -> list[str]:
     return [step.name for step in project.steps]
 
 
-def all_needed(upstream: Mapping[str, Sequence[str]], name: str) -> set[str]:
-    """The steps that a step needs, directly or not; itself too where it stands in a circle."""
+def all_needed(upstream: Mapping[str, Sequence[str]], *names: str) -> set[str]:
+    """The steps that some need, directly or not; those themselves only where another of them, or a circle, does."""
     found: set[str] = set()
-    pending = [name]
+    pending = list(names)
     while pending:
         for needed in upstream.get(pending.pop(), ()):
             if needed not in found:
@@ -283,7 +283,7 @@ def all_below(graph: Graph, names: Iterable[str]) -> list[str]:
     for name, needed in graph.upstream.items():
         for other in needed:
             below.setdefault(other, []).append(name)
-    return sorted(set().union(*(all_needed(below, name) for name in names)), key=graph.names.rank.__getitem__)
+    return sorted(all_needed(below, *names), key=graph.names.rank.__getitem__)
 
 
 def _visit(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
 
+from frostline.runner.digests.walking import DeadLink
+from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.ledger import Body, Record, command_of
 from frostline.runner.planning.causes import Cause, Kind
 from frostline.runner.planning.graph import Graph
@@ -57,6 +59,7 @@ class Facts:
     restorable: Callable[[Step, Mapping[str, str], Record | None], Body | None]  # a stored result for these deps
     # whether a dep that has changed means what it meant on record
     equivalent: Callable[[Step, Record, PurePosixPath], bool] = lambda step, record, dep: False
+    is_there: Callable[[PurePosixPath], bool] = lambda path: True  # on disk, and not only promised
 
 
 def make_plan(
@@ -183,7 +186,7 @@ def _changes(
             causes.append(Cause(kind=Kind.DEP, name=dep, old=recorded[dep], new=digest))
     made = record.digests("outs")
     causes += [Cause(kind=Kind.OUTPUT, name=str(path)) for path in step.all_outputs if str(path) not in made]
-    return causes + _context_causes(record, context)
+    return causes + _context_causes(record, context) + _link_causes(record, context, facts)
 
 
 def _context_causes(record: Record, context: Mapping[str, str]) -> list[Cause]:
@@ -193,7 +196,7 @@ def _context_causes(record: Record, context: Mapping[str, str]) -> list[Cause]:
     for key, today in context.items():
         kind, _, name = key.partition("/")
         before = record.context.get(key)
-        if before == today or (kind == "env" and not record.knows_env):
+        if before == today or (kind == "env" and not record.knows_env) or key.startswith(LINKS):
             continue
         if kind == "env":
             causes.append(Cause(kind=Kind.ENVIRONMENT, name=name))
@@ -204,6 +207,18 @@ def _context_causes(record: Record, context: Mapping[str, str]) -> list[Cause]:
     return causes
 
 
+def _link_causes(record: Record, context: Mapping[str, str], facts: Facts) -> list[Cause]:
+    """Links to folders in deps that are new, gone, or lead elsewhere; of a dep that is not on disk nothing is known."""
+    if record.context is None:
+        return []
+    keys = [key for key in {**record.context, **context} if key.startswith(LINKS)]
+    return [
+        Cause(kind=Kind.LINKS, name=key.removeprefix(LINKS), old=record.context.get(key), new=context.get(key))
+        for key in keys
+        if record.context.get(key) != context.get(key) and facts.is_there(PurePosixPath(key.removeprefix(LINKS)))
+    ]
+
+
 def _output_causes(graph: Graph, step: Step, record: Record, facts: Facts) -> list[Cause]:
     """Outputs that are gone or not as they were made. A path that a later step writes is that step's affair."""
     causes = []
@@ -212,7 +227,11 @@ def _output_causes(graph: Graph, step: Step, record: Record, facts: Facts) -> li
         before = made.get(str(path))
         if before is None:
             continue
-        today = facts.digest(path)
+        try:
+            today = facts.digest(path)
+        except DeadLink as error:  # what was made is lost, in part at least: no fault that only the user can mend
+            causes.append(Cause(kind=Kind.OUTPUT, name=str(path), old=before, note=error.message))
+            continue
         if today is None:
             causes.append(Cause(kind=Kind.OUTPUT, name=str(path), old=before))
         elif graph.last_writers[path] == step.name and today != before and not _others_write(graph, step, path):

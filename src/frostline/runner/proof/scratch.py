@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -37,7 +37,7 @@ def scratch_copy(session: Session, inputs: Mapping[PurePosixPath, str], *, keep:
     place = session.places.local / "scratch"
     _remove_leftovers(place)
     top = place / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    root = top / session.root.name
+    root = top.joinpath(*_names_above(session.root, inputs))
     try:
         root.mkdir(parents=True)
         _copy_project(session, root)
@@ -50,6 +50,14 @@ def scratch_copy(session: Session, inputs: Mapping[PurePosixPath, str], *, keep:
     finally:
         if not (top / KEPT).exists():
             remove_tree(top)
+
+
+def _names_above(root: Path, inputs: Iterable[PurePosixPath]) -> list[str]:
+    """The folders that the copy lies in, and its own name: as many as inputs climb, so that theirs lie there too."""
+    normal = [PurePosixPath(os.path.normpath(path)) for path in inputs]
+    n_up = max((path.parts.count("..") for path in normal), default=0)
+    names = list(root.parts[1:][-max(n_up, 1) :])
+    return [*["above"] * (n_up - len(names)), *names]
 
 
 def _remove_leftovers(place: Path) -> None:
@@ -108,10 +116,10 @@ def _copy_link(source: Path, target: Path, root: Path) -> None:
 
 def _copy_input(session: Session, path: PurePosixPath, md5: str, root: Path) -> None:
     """One input, from the disk where it is as recorded, else from the store."""
-    if path.is_absolute() or ".." in path.parts:
-        return
-    target = root / path
-    seen = session.digest(path)
+    if path.is_absolute():
+        return  # it is read where it lies, here as in a run
+    target = Path(os.path.normpath(root / path))
+    seen = session.hasher.whole(str(path))
     store: Store = session.restorer.store
     if seen is not None and seen.md5 == md5:
         _copy_in_place(session, path, target)
@@ -138,6 +146,10 @@ def _copy_in_place(session: Session, path: PurePosixPath, target: Path) -> None:
         if not os.path.lexists(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             copy_content(source / name if name else source, file)
+    for name in session.hasher.links_in(str(path)):
+        if not os.path.lexists(target / name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            _copy_link(source / name, target / name, session.root)
 
 
 def _check_inputs(root: Path, inputs: Mapping[PurePosixPath, str]) -> None:

@@ -18,11 +18,13 @@ from frostline.digest import md5_file
 from frostline.errors import StepFailed, UsageError
 from frostline.runner.digests.hashing import Hasher
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.ledger import Record, command_of
 from frostline.runner.keeping.store import Store
 from frostline.runner.project.spec import Step
 from frostline.runner.proof.differences import FileDifference, details, folder_differences
 from frostline.runner.proof.scratch import scratch_copy
+from frostline.runner.running.budget import Budget, refuse_what_never_fits, this_machine
 from frostline.runner.running.executors.base import Executor, Job, Outcome
 from frostline.runner.running.jobs import job_of
 from frostline.runner.running.locks import Locks
@@ -69,7 +71,7 @@ def check(session: Session, name: str) -> Record:
             f"'{name}' works in place: what it read of '{written[0]}' is no more.",
             fix="Let it write to another path than it reads.",
         )
-    changed = _changes(step, record)
+    changed = _changes(step, record) or _changed_links(session, step, record)
     if changed:
         raise UsageError(f"'{name}' is not as it was recorded: {changed}.", fix=f"Run it first: project run {name}")
     return record
@@ -87,6 +89,13 @@ def _changes(step: Step, record: Record) -> str | None:
         if str(path) not in read:
             return f"the dep '{path}' is new"
     return next((f"the output '{path}' is new" for path in step.all_outputs if str(path) not in made), None)
+
+
+def _changed_links(session: Session, step: Step, record: Record) -> str | None:
+    """A link to a folder in a dep that is not as on record: the copy has those of today."""
+    before, today = (record.context or {}), session.contexts.of(step)
+    keys = [key for key in {**before, **today} if key.startswith(LINKS) and before.get(key) != today.get(key)]
+    return f"a link in the dep '{keys[0].removeprefix(LINKS)}' has changed" if keys else None
 
 
 def verify(
@@ -107,10 +116,11 @@ def verify(
         say: where lines for people go.
         tick: called with the step and the seconds so far, while it works.
     Raises:
-        StepFailed: it failed in the scratch copy.
+        StepFailed: it failed in the scratch copy, or asks for more than this machine has.
         StoreError: an input is not to be had as it was recorded.
     """
     step = session.graph.steps[name]
+    gpus = _own_gpus(session, step)
     read = record.digests("deps")
     inputs = {path: read[str(path)] for path in step.deps}
     locks = Locks(session.places.tmp, say, idle=session.under_dvc)
@@ -120,7 +130,7 @@ def verify(
             root = stack.enter_context(scratch_copy(session, inputs, keep=keep))
         if keep:
             say(f"{name}: the copy is {root}")
-        job = _job(session, step, root)
+        job = _job(session, step, root, gpus)
         outcome = _carry_out(executor, job, tick)
         if outcome.exit_code != 0 or outcome.timed_out:
             _note(session, step, started, outcome, "verify failed", job)
@@ -130,7 +140,14 @@ def verify(
         return verdict
 
 
-def _job(session: Session, step: Step, root: Path) -> Job:
+def _own_gpus(session: Session, step: Step) -> tuple[str, ...] | None:
+    """The GPUs that a run would give the step; None: it said nothing of them. Raises StepFailed."""
+    machine_now = this_machine(session.environ, wants_gpus=bool(step.resources.gpus))
+    refuse_what_never_fits([step], machine_now, session.spec.file_name)
+    return Budget(machine_now).take(step)
+
+
+def _job(session: Session, step: Step, root: Path, gpus: tuple[str, ...] | None) -> Job:
     """The step's job, in the scratch copy; its log lies beside those of runs."""
     environ = dict(session.environ)
     mirror = environ.get(MIRROR)
@@ -138,7 +155,7 @@ def _job(session: Session, step: Step, root: Path) -> Job:
         environ[MIRROR] = str((session.root / mirror).absolute())
     if "PWD" in environ:
         environ["PWD"] = str(root)
-    job = job_of(step, session.places, environ)
+    job = job_of(step, session.places, environ, gpus=gpus)
     for path in step.all_outputs:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     return replace(job, folder=root, log=job.log.parent / "verify" / job.log.name)
@@ -218,7 +235,7 @@ def _listing(session: Session, path: PurePosixPath, md5: str) -> dict[str, str] 
     """name -> digest of the files of a recorded output; of a file, the one name is empty."""
     if not md5.endswith(".dir"):
         return {"": md5}
-    seen = session.digest(path)
+    seen = session.hasher.whole(str(path))
     if seen is not None and seen.md5 == md5:
         return session.hasher.files_of(str(path))
     store: Store = session.restorer.store

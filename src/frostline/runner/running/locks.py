@@ -2,7 +2,9 @@
 
 `.dvc/tmp/lock` is a flock that guards the ledger for a moment; `.dvc/tmp/rwlock` is a JSON file that says which
 process reads and writes which paths, edited under a flock of its own. Entries of others are never touched, those of
-dead processes aside.
+dead processes aside: they go whenever the file is written. As numbers of processes are used again, an entry of ours has
+the moment at which its process began behind the command, and one of another's counts only while its number belongs to
+a process that can be DVC's or ours.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from frostline.runner.digests.hashing import replace_quickly
+from frostline.runner.running.processes import PROC, start_of
+
 POLL_S = 0.1
+BEGAN = " #"  # stands between the command and the moment at which its process began
+PROGRAMS = ("python", "pypy", "dvc", "project", "frostline")
 Say = Callable[[str], None]
 
 
@@ -78,7 +85,7 @@ class Locks:
         if self.idle:
             yield
             return
-        info = {"pid": os.getpid(), "cmd": owner}
+        info = {"pid": os.getpid(), "cmd": f"{owner}{BEGAN}{start_of(os.getpid())}"}
         reads, writes = [str(path) for path in read], [str(path) for path in write]
         told = False
         while (blocker := self._enter(info, reads, writes)) is not None:
@@ -86,7 +93,8 @@ class Locks:
                 raise PathsBusy(blocker[0])
             if not told:
                 path, other = blocker
-                self.say(f"waiting for {path}, which process {other['pid']} ({other['cmd']}) works on")
+                command = str(other["cmd"]).rpartition(BEGAN)[0] or other["cmd"]
+                self.say(f"waiting for {path}, which process {other['pid']} ({command}) works on")
                 told = True
             time.sleep(POLL_S)
         try:
@@ -97,7 +105,7 @@ class Locks:
     def _enter(self, info: dict[str, Any], reads: list[str], writes: list[str]) -> tuple[str, dict[str, Any]] | None:
         """Put the paths in, or give the path and the process that stand against it."""
         with flocked(self.tmp / "rwlock.lock", self.say, "DVC's path lock"):
-            table = self._load()
+            table = _without_the_dead(self._load())
             blocker = _blocker(table["write"], info, [*reads, *writes]) or _blocker(table["read"], info, writes)
             if blocker is not None:
                 self._save(table)
@@ -113,7 +121,7 @@ class Locks:
 
     def _leave(self, info: dict[str, Any], reads: list[str], writes: list[str]) -> None:
         with flocked(self.tmp / "rwlock.lock", self.say, "DVC's path lock"):
-            table = self._load()
+            table = _without_the_dead(self._load())
             for path in reads:
                 readers = [reader for reader in table["read"].get(path, []) if reader != info]
                 if readers:
@@ -134,25 +142,32 @@ class Locks:
 
     def _save(self, table: dict[str, Any]) -> None:
         kept = {key: value for key, value in table.items() if value}
-        temporary = self.tmp / f"rwlock.{os.getpid()}.tmp"
-        temporary.write_text(json.dumps(kept), encoding="utf-8")
-        temporary.replace(self.tmp / "rwlock")
+        replace_quickly(self.tmp / "rwlock", json.dumps(kept).encode())
+
+
+def _without_the_dead(table: dict[str, Any]) -> dict[str, Any]:
+    """The table without the entries of processes that are no more."""
+    known: dict[tuple[int, str], bool] = {}
+
+    def lives(info: dict[str, Any]) -> bool:
+        key = int(info["pid"]), str(info["cmd"])
+        if key not in known:
+            known[key] = _is_holder(*key)
+        return known[key]
+
+    readers = {path: [info for info in infos if lives(info)] for path, infos in table["read"].items()}
+    return {
+        "write": {path: info for path, info in table["write"].items() if lives(info)},
+        "read": {path: infos for path, infos in readers.items() if infos},
+    }
 
 
 def _blocker(table: dict[str, Any], info: dict[str, Any], wanted: list[str]) -> tuple[str, dict[str, Any]] | None:
-    """The first living holder of a path that overlaps a wanted one; dead holders are taken out."""
-    for path in list(table):
-        if not any(_overlap(path, other) for other in wanted):
-            continue
-        holders = table[path] if isinstance(table[path], list) else [table[path]]
-        living = [holder for holder in holders if is_alive(int(holder["pid"]))]
-        against = [holder for holder in living if holder != info]
-        if against:
+    """The first holder of a path that overlaps a wanted one."""
+    for path, held in table.items():
+        against = [holder for holder in (held if isinstance(held, list) else [held]) if holder != info]
+        if against and any(_overlap(path, other) for other in wanted):
             return path, against[0]
-        if not living:
-            del table[path]
-        elif isinstance(table[path], list):
-            table[path] = living
     return None
 
 
@@ -169,3 +184,25 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_holder(pid: int, command: str) -> bool:
+    """Whether the process that made an entry still lives."""
+    began = command.rpartition(BEGAN)[2] if BEGAN in command else ""
+    if began.isdecimal():
+        return start_of(pid) == began
+    return is_alive(pid) and (not PROC.is_dir() or _may_be_dvcs(pid))
+
+
+def _may_be_dvcs(pid: int) -> bool:
+    """Whether a process may be one of DVC's or ours, as far as it can be seen: a zombie is none."""
+    if start_of(pid) is None:
+        return False
+    try:
+        called = os.fsdecode((PROC / str(pid) / "cmdline").read_bytes().partition(b"\0")[0])
+        names = (Path(called).name, (PROC / str(pid) / "exe").readlink().name)
+    except PermissionError:
+        return True  # another user's, who does not show it
+    except OSError:
+        return False  # it has just ended, or is a part of the system itself
+    return any(program in name for name in names for program in PROGRAMS)

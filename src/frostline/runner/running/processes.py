@@ -44,23 +44,23 @@ def end_groups(groups: Iterable[int], markers: Iterable[str], *, first: signal.S
     A Ctrl-C during the grace ends it.
     """
     listed, marks = list(groups), list(markers)
-    if not _signal_all(listed, marks, first):
+    if not signal_all(listed, marks, first):
         return False
     deadline = time.monotonic() + grace_s
     try:
         while time.monotonic() < deadline:
-            if not _signal_all(listed, marks, None):
+            if not signal_all(listed, marks, None):
                 return True
             time.sleep(0.02)
     except KeyboardInterrupt:
         pass
-    _signal_all(listed, marks, signal.SIGKILL)
-    while _signal_all(listed, marks, None) and time.monotonic() < deadline + 2.0:
+    signal_all(listed, marks, signal.SIGKILL)
+    while signal_all(listed, marks, None) and time.monotonic() < deadline + 2.0:
         time.sleep(0.01)
     return True
 
 
-def _signal_all(groups: list[int], markers: list[str], number: signal.Signals | None) -> bool:
+def signal_all(groups: list[int], markers: list[str], number: signal.Signals | None) -> bool:
     """Signal everything that lives (None: only look); whether there was anything."""
     alive = False
     for group in groups:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,12 +24,16 @@ from frostline.runner.planning.graph import all_needed
 from frostline.runner.planning.plan import Action, Decision, decide
 from frostline.runner.project.spec import Step
 from frostline.runner.running.budget import Machine, refuse_what_never_fits
-from frostline.runner.running.executors.base import Executor, Job, Outcome, Running
+from frostline.runner.running.executors.base import Executor, Job, Running
+from frostline.runner.running.failures import failure_of
 from frostline.runner.running.jobs import job_of
+from frostline.runner.running.leftovers import remove_leftovers
 from frostline.runner.running.locks import Locks
 from frostline.runner.running.logfiles import forget_old_logs
+from frostline.runner.running.origins import origin_of
 from frostline.runner.running.records import append_record, git_state, machine, measured
 from frostline.runner.running.refresh import refresh, with_deps_of_today
+from frostline.runner.running.refusals import check_made, check_read
 from frostline.runner.session import Session
 
 
@@ -50,6 +53,7 @@ class Work:
     decision: Decision
     running: Running
     deps: dict[PurePosixPath, Digest | None]  # what it reads, as it was at the start
+    context: Mapping[str, str]  # as it was at the start
     locks: ExitStack
     tries_left: int
     started: str
@@ -73,6 +77,7 @@ class Runner:
         self.restorer: Restorer = session.restorer
         self.clearing = session.clearing(say)
         self.to_ignore: set[PurePosixPath] = set()
+        remove_leftovers(self.places)
         self.same = {**git_state(session.root, self._is_made), **machine()}  # in every record of this run
 
     def _is_made(self, path: PurePosixPath) -> bool:
@@ -136,10 +141,14 @@ class Runner:
 
     def _restore(self, step: Step, decision: Decision) -> None:
         assert decision.body is not None
+        deps = {path: self.session.digest(path) for path in step.deps}
         self.restorer.bring(step, decision.body, self.clearing.spare)
         self.clearing.release(step.all_outputs)
         self._ignore(step)
         self._record(step, with_deps_of_today(self.session, step, decision.body))
+        if step.checkpoint:
+            origin = origin_of(self.session, step, deps)
+            self.clearing.drop_served(step.checkpoint, origin, strict=self.session.strict)
 
     def _start(self, step: Step, decision: Decision, locks: ExitStack, gpus: tuple[str, ...] | None) -> Work:
         if self.options.machine is not None:
@@ -148,15 +157,20 @@ class Runner:
         if missing:
             raise missing_dep(self.session, step, missing[0])
         deps = {path: self.session.digest(path) for path in step.deps}
+        check_read(self.session, step, self.say)
+        context = self.session.contexts.of(step)
         self._clear_outputs(step)
         self._ignore(step)
-        self._note_begin(step)
+        self.clearing.begin(self._cleared(step))
+        if step.checkpoint:
+            self.clearing.hand_over(step.checkpoint, origin_of(self.session, step, deps), strict=self.session.strict)
         forget_old_logs(self.places.logs(step.name))
         return Work(
             step=step,
             decision=decision,
             running=self.executor.start(self._job(step, gpus)),
             deps=deps,
+            context=context,
             locks=locks,
             tries_left=step.retries,
             started=_now(),
@@ -190,12 +204,6 @@ class Runner:
         """Whether a step's outputs are left where they are; any step's are, in a file of weasel's vocabulary."""
         return step.keeps_outputs or self.session.spec.weasel_only or step.name in self.session.graph.overlapping
 
-    def _note_begin(self, step: Step) -> None:
-        """Note what the step will have made if this process is killed; a checkpoint of another's stays another's."""
-        fresh = [path for path in step.checkpoint if not os.path.lexists(self.session.root / path)]
-        left = [path for path in step.checkpoint if self.clearing.is_leftover(path)]
-        self.clearing.begin([*self._cleared(step), *fresh, *left])
-
     def _cleared(self, step: Step) -> tuple[PurePosixPath, ...]:
         """The outputs that are the step's alone, as they were taken away before it began."""
         return () if self._works_in_place(step) else step.all_outputs
@@ -217,7 +225,7 @@ class Runner:
         with self.locks.paths(f"project run {step.name}", read=reads, write=writes):
             body = body_of(step, self.session.digest)
             if step.name in self.session.ledger.managed:
-                self.restorer.keep(step, body, self.session.contexts.of(step))
+                self._keep(step, body, self.session.contexts.of(step))
             self._record(step, body)
 
     def finish(self, work: Work) -> None:
@@ -227,7 +235,7 @@ class Runner:
         assert outcome is not None
         try:
             if outcome.exit_code != 0 or outcome.timed_out:
-                raise self._failure(step, outcome, work.running.job.log)
+                raise failure_of(self.session, step, outcome, work.running.job.log)
             written = step.deps if step.name in self.session.graph.overlapping else ()
             for path in (*step.all_outputs, *written):
                 self.session.hasher.forget(str(path))
@@ -235,14 +243,16 @@ class Runner:
             self.session.hasher.look_ahead(map(str, step.all_outputs))
             try:
                 body = self._body(step, work)
+                works_on_deps = step.name in self.session.graph.overlapping
+                context = self.session.contexts.of(step) if works_on_deps else work.context
             except StoreError as error:
                 message = f"What step '{step.name}' left can't be recorded: {error.message}"
                 raise StepFailed(message, fix=error.fix) from error
             if step.name in self.session.ledger.managed:
-                self.restorer.keep(step, body, self.session.contexts.of(step))
+                self._keep(step, body, context)
             self.clearing.release(self._cleared(step))  # before the record: what is edited after it is the user's
             self.clearing.end(step.checkpoint)
-            self._record(step, body)
+            self._record(step, body, context)
             for path in step.checkpoint:
                 self.clearing.clear(path)
             self.clearing.release(step.checkpoint)
@@ -274,27 +284,21 @@ class Runner:
                 fix="Does the command write to another path than its `outputs` say?",
             )
 
-    def _failure(self, step: Step, outcome: Outcome, log: Path) -> StepFailed:
-        where = str(log.relative_to(self.session.root))
-        if outcome.timed_out:
-            return StepFailed(
-                f"Step '{step.name}' ran out of its time limit of {step.timeout_s:g} s.",
-                where=where,
-                fix="Raise timeout_s in project.yml, or give the step less to do.",
-            )
-        how = f"exit code {outcome.exit_code}" if outcome.exit_code >= 0 else f"signal {-outcome.exit_code}"
-        fix = f"Its output is shown by: project logs {step.name}"
-        if outcome.exit_code == 127 and outcome.failed_command:
-            program = outcome.failed_command.split(maxsplit=1)[0]
-            near = nearest(program, ["python", "frostline", "project", "pip", "bash", "sh", "git"])
-            fix = f"There is no program '{program}' on PATH." + (f" Did you mean '{near}'?" if near else "")
-        return StepFailed(f"Step '{step.name}' failed with {how}: {outcome.failed_command}", where=where, fix=fix)
+    def _keep(self, step: Step, body: Body, context: Mapping[str, str]) -> None:
+        """Put a fresh result into the store, where it can be had from there whole. Raises StepFailed."""
+        if check_made(self.session, step, self.say):
+            self.restorer.keep(step, body, context)
 
-    def _record(self, step: Step, body: Body) -> None:
-        """Write the ledger, under DVC's lock, unless DVC itself is at it."""
+    def _record(self, step: Step, body: Body, context: Mapping[str, str] | None = None) -> None:
+        """Write the ledger, under DVC's lock, unless DVC itself is at it.
+
+        Args:
+            context: None: today's.
+        """
         if self.session.under_dvc:
             return
-        context, meanings = self.session.contexts.of(step), self.session.meanings(step)
+        context = self.session.contexts.of(step) if context is None else context
+        meanings = self.session.meanings(step)
         entry = Entry(step=step, body=body, context=context, meanings=meanings)
         with self.locks.ledger():
             self.session.ledger.put([entry])

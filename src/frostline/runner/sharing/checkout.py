@@ -57,14 +57,14 @@ def _recorded(step: Step, record: Record) -> dict[PurePosixPath, str]:
 
 
 def _is_there(session: Session, path: PurePosixPath, md5: str) -> bool:
-    seen = session.digest(path)
+    seen = session.hasher.whole(str(path))
     return seen is not None and seen.md5 == md5
 
 
 def _sort_missing(session: Session, step: Step, missing: list[PurePosixPath], result: CheckedOut) -> None:
     """Tell what is lost from what can be done without for now."""
     for path in missing:
-        if session.digest(path) is None and session.absent.of(path):
+        if session.hasher.is_gone(str(path)) and session.absent.of(path):
             if step.declared is not None:
                 result.later.append(path)
         elif path not in step.dispensable:
