@@ -28,6 +28,7 @@ def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
     wanted = copy.deepcopy(pipeline.config)
     wanted["training"] = training
     fresh = assemble(with_private_copies(wanted), device=pipeline.device)
+    _share_vectors(pipeline, fresh)  # a layer has its module once it has its vectors
     sources = {name: [reading.source.name for reading in readings_in(model)] for name, model in models_of(pipeline)}
     for name, model in models_of(fresh):
         own = list(embedder_nodes(pipeline.part(name).model))
@@ -35,7 +36,6 @@ def replace_listeners(pipeline: Pipeline, names: Sequence[str]) -> None:
         shared = [node for model_read in read for node in embedder_nodes(model_read)]
         for node, source in zip(embedder_nodes(model), shared if name in names else own, strict=True):
             _take_over(node, source)
-    _share_vectors(pipeline, fresh)
     for name, component in fresh.components.items():
         component.restore(pipeline.components[name].state(), width=embedding_width(component.model))
     finish(fresh)
