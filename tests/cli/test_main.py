@@ -26,6 +26,7 @@ VERBS = (
     ["init", "fill-config"],
     ["init", "vectors"],
     ["debug", "config"],
+    ["debug", "model"],
 )
 CONFIG = """\
 [paths]

@@ -8,6 +8,7 @@ from torch import nn
 
 from frostline.errors import ConfigError
 from frostline.layers import modes
+from frostline.layers.torch_bridge import apply_module
 
 
 def network() -> nn.Sequential:
@@ -70,6 +71,33 @@ def test_a_frozen_batch_norm_keeps_its_statistics_in_training() -> None:
         module(torch.randn(8, 3))
 
     assert torch.equal(module[1].running_mean, before)
+
+
+def test_frozen_batch_norm_and_dropout_rest_in_a_net_that_trains_around_them() -> None:
+    module = network()
+    modes.declare({"net": module}, {"net.1": "frozen", "net.2": "frozen"})
+    inputs = torch.randn(8, 3)
+    statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
+
+    trained, backprop = apply_module(module, inputs, is_train=True)
+    backprop(torch.ones_like(trained))
+    predicted, _ = apply_module(module, inputs, is_train=False)
+
+    assert torch.equal(trained, predicted)
+    assert all(torch.equal(buffer, statistics[name]) for name, buffer in module.named_buffers())
+    assert [name for name, p in module.named_parameters() if p.grad is not None] == [
+        "0.weight", "0.bias", "3.0.weight", "3.0.bias"]  # fmt: skip
+
+
+def test_a_module_that_samples_drops_out_in_training_too_and_teaches_nobody() -> None:
+    module = nn.Sequential(nn.Linear(3, 50), nn.Dropout(0.5))
+    modes.declare({"net": module}, {"net.*": "sample"})
+
+    outputs, backprop = apply_module(module, torch.ones(4, 3).requires_grad_(), is_train=True)
+
+    assert (outputs == 0).float().mean() > 0.2
+    assert backprop(torch.ones_like(outputs)) is None
+    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_a_declaration_replaces_the_one_before() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from thinc.api import Linear, Model, Softmax, chain, set_dropout_rate
 from torch import nn
 
+from frostline.errors import ModelFileError
 from frostline.layers import modes
-from frostline.layers.torch_bridge import apply_module, wrap
+from frostline.layers.torch_bridge import apply_module, dropout_at, module_from_bytes, module_to_bytes, use_params, wrap
 
 
 def network() -> nn.Sequential:
@@ -63,3 +66,134 @@ def test_a_prediction_has_no_way_back() -> None:
     assert not outputs.requires_grad
     with pytest.raises(RuntimeError, match="no backward pass"):
         backprop(torch.ones(5, 2))
+
+
+class Nested(nn.Module):
+    """Takes and gives nests: a pair, a dict with a list in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, pair, *, rest, scale):  # type: ignore[no-untyped-def]
+        left, right = pair
+        return {"sum": self.linear(left + right * scale), "parts": (rest["a"][0] * left, rest["a"][1])}
+
+
+def test_nests_go_forward_and_backward_in_their_own_shape() -> None:
+    module, plain = Nested(), Nested()
+    tensors = [torch.randn(4, 3) for _ in range(4)]
+    ours = [t.clone().requires_grad_(i != 1) for i, t in enumerate(tensors)]
+    theirs = [t.clone().requires_grad_() for t in tensors]
+    expected = plain((theirs[0], theirs[1]), rest={"a": [theirs[2], theirs[3]]}, scale=2.0)
+    (expected["sum"].sum() * 3 + expected["parts"][0].sum()).backward()
+
+    outputs, backprop = wrap(module, name="nested")(
+        {"pair": (ours[0], ours[1]), "rest": {"a": [ours[2], ours[3]]}, "scale": 2.0}, is_train=True
+    )
+    gradient = backprop({"sum": torch.full((4, 2), 3.0), "parts": (torch.ones(4, 3), None)})
+
+    assert torch.equal(outputs["sum"], expected["sum"])
+    assert torch.equal(gradient["pair"][0], theirs[0].grad)
+    assert gradient["pair"][1] is None  # it was a constant
+    assert torch.equal(gradient["rest"]["a"][0], theirs[2].grad)
+    assert gradient["rest"]["a"][1] is None  # nothing came back for it
+    assert gradient["scale"] is None
+    assert torch.equal(module.linear.weight.grad, plain.linear.weight.grad)
+
+
+def test_a_gradient_of_another_shape_of_nest_is_refused() -> None:
+    one = torch.ones(1, 3)
+    _, backprop = apply_module(Nested(), {"pair": (one, one), "rest": {"a": [one, one]}, "scale": 1.0}, is_train=True)
+
+    with pytest.raises(ValueError, match="gave 3 tensors, but 1 gradients"):
+        backprop(torch.ones(1, 2))
+
+
+def test_between_layers_of_thinc_arrays_come_in_and_go_out_with_their_gradients() -> None:
+    torch_layer = nn.Linear(4, 5)
+    model = chain(Linear(nI=3, nO=4), wrap(torch_layer, name="torch"), Softmax(nI=5, nO=2))
+    model.layers[0].initialize()
+    model.layers[2].initialize()
+    inputs = np.ones((2, 3), dtype="f")
+
+    outputs, backprop = model(inputs, is_train=True)
+    of_inputs = backprop(np.array([[1, -1], [0.5, 0]], dtype="f"))
+
+    assert isinstance(outputs, np.ndarray)
+    assert isinstance(of_inputs, np.ndarray)
+    assert of_inputs.shape == inputs.shape
+    assert torch_layer.weight.grad is not None
+    assert model.layers[0].has_grad("W")
+
+
+def test_dropout_is_controlled_from_outside_and_set_back_after_an_exception() -> None:
+    module = nn.Sequential(nn.Dropout(0.25), nn.Sequential(nn.Dropout1d(0.5)))
+    layer = wrap(module, name="drops", dropout_rate=0.0)
+    inputs = torch.ones(50, 4)
+
+    still, _ = layer(inputs, is_train=True)
+    set_dropout_rate(layer, 0.9)
+    wild, _ = layer(inputs, is_train=True)
+    calm = layer.predict(inputs)
+    with pytest.raises(RuntimeError, match="inside"), dropout_at(module, 0.75):
+        assert module[0].p == module[1][0].p == 0.75
+        raise RuntimeError("inside")
+
+    assert torch.equal(still, inputs)
+    assert (wild == 0).float().mean() > 0.8
+    assert torch.equal(calm, inputs)
+    assert (module[0].p, module[1][0].p) == (0.25, 0.5)
+
+
+def test_other_parameters_hold_for_a_block_nested_and_through_exceptions() -> None:
+    module = network()
+    model = chain(wrap(module, name="net"), wrap(nn.Linear(2, 2), name="end"))
+    before = {name: values.clone() for name, values in module.named_parameters()}
+    ones, twos = torch.ones(4, 3), torch.full((4, 3), 2.0)
+
+    with use_params(model, {"net.0.weight": ones}):
+        with pytest.raises(RuntimeError, match="inside"), use_params(model, {"net.0.weight": twos}):
+            assert torch.equal(module[0].weight, twos)
+            raise RuntimeError("inside")
+        assert torch.equal(module[0].weight, ones)
+        with pytest.raises(KeyError), use_params(model, {"net.0.weight": twos, "net.9.weight": twos}):
+            pass
+        with pytest.raises(ValueError, match="shape"), use_params(model, {"net.0.weight": torch.ones(2)}):
+            pass
+        assert torch.equal(module[0].weight, ones)
+
+    assert all(torch.equal(values, before[name]) for name, values in module.named_parameters())
+
+
+def test_a_model_with_torch_layers_goes_to_bytes_and_back_without_pickle() -> None:
+    def make() -> Model:
+        first = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+        return chain(wrap(first, name="net"), wrap(nn.Linear(4, 2), name="end"))
+
+    model, other = make(), make()
+    data = model.to_bytes()
+
+    other.from_bytes(data)
+
+    assert other.to_bytes() == data
+    inputs = torch.randn(5, 3)
+    assert torch.equal(model.predict(inputs), other.predict(inputs))
+
+
+def test_bytes_of_another_module_are_refused() -> None:
+    with pytest.raises(ModelFileError, match="do not fit a Linear"):
+        module_from_bytes(nn.Linear(3, 2), module_to_bytes(nn.Linear(3, 4)))
+    with pytest.raises(ModelFileError):
+        module_from_bytes(nn.Linear(3, 2), b"nonsense")
+
+
+def test_inputs_come_to_the_modules_device_and_gradients_go_back_to_theirs() -> None:
+    module = nn.Linear(3, 2, device="meta")
+
+    outputs, backprop = apply_module(module, torch.ones(4, 3).requires_grad_(), is_train=True)
+
+    assert outputs.device.type == "meta"
+    with pytest.raises(NotImplementedError):  # no number comes back from there; that it is tried shows the way
+        backprop(torch.ones(4, 2))

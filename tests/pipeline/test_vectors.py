@@ -186,3 +186,17 @@ def test_the_command_asks_a_transformer_and_prunes(tmp_path: Path, capsys: pytes
     assert np.allclose(open_vectors(tmp_path / "v").vectors_of(list(full.words)), full.table[near], atol=1e-5)
     with pytest.raises(UsageError, match="list of words"):
         run_cli(["init", "vectors", str(source), str(tmp_path / "v"), "--from-model"])
+
+
+def test_a_private_copy_of_a_publisher_reads_the_same_vectors_and_is_saved_with_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    pipeline = pipeline_with(folder, ["listener", "listener"])
+    expected = pipeline("the dog walks").xpos
+
+    pipeline.replace_listeners("tagger")
+
+    assert pipeline("the dog walks").xpos == expected
+    pipeline.config = Config(pipeline.config)
+    pipeline.to_disk(tmp_path / "copied")
+    assert frostline.load(tmp_path / "copied")("the dog walks").xpos == expected

@@ -84,6 +84,25 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"training.dropout": rising(1.0)}, "training.dropout", "at step 5"),
     ({"training.score_weights": {"upos": 1.0}}, "training.score_weights", "'upos'"),
     ({"training.max_epochs": 0}, "training", "Nothing ever ends"),
+    ({f"{LISTENER}.grad_factor": {"@schedules": "frostline.piecewise.v1", "boundaries": [3], "values": [0.0]}},
+     f"{LISTENER}.grad_factor", "1 boundaries need 2 values"),
+    ({"training.freezing": {"lowest_layers": {"transformer": 3}}}, "training.freezing.lowest_layers.transformer",
+     "it has 2"),
+    ({"training.freezing": {"lowest_layers": {"tagger": 1}}}, "training.freezing.lowest_layers.tagger",
+     "no transformer"),
+    ({"training.freezing": {"unfreezing": {"transformer": {"@schedules": "frostline.one_by_one.v1", "steps_each": 0}}}},
+     "training.freezing.unfreezing.transformer.steps_each", "steps_each is 0"),
+    ({"training.frozen_components": ["tagger"]}, "training.frozen_components", "drift away"),
+    ({"training.replace_listeners": ["transformer"]}, "training.replace_listeners", "reads no publisher"),
+    (
+        {
+            "training.max_epochs": 0,
+            "training.patience": 9,
+            f"{LISTENER}.grad_factor": {"@schedules": "frostline.warmup_linear.v1", "initial_rate": 1.0},
+        },
+        "training",
+        "has no length",
+    ),
     (
         {
             "training.max_epochs": 0,

@@ -47,6 +47,12 @@ class Tiny:
         self.encoder = torch.nn.Linear(N_ROWS, N_ROWS).requires_grad_(False)
         self.parameters = ParameterStore.gather([("transformer", self.encoder), ("tagger", self.tagger)])
 
+    def bind_schedules(self, *, total_steps: int | None) -> None:
+        pass
+
+    def begin_step(self, *, step: int, last_score: float | None) -> None:
+        pass
+
     def update(self, step: Sequence[Sequence[Example]], *, dropout: float, clock: Clock) -> dict[str, float]:
         total = 0.0
         n_words = sum(len(example.reference) for batch in step for example in batch)

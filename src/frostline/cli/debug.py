@@ -1,4 +1,4 @@
-"""`frostline debug config`: everything that is wrong with a config, or what it comes to."""
+"""`frostline debug`: everything that is wrong with a config or what it comes to, and what of a model moves."""
 
 from __future__ import annotations
 
@@ -52,3 +52,31 @@ def config(
     else:
         console.out(filled.to_str())
     console.say(f"{path} has no fault.")
+
+
+@app.command("model", epilog="Example: `frostline debug model training/mine/model-best`")
+def model(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="CONFIG_OR_MODEL", help="A config file, or a model's folder.")],
+    every: Annotated[bool, typer.Option("--all", help="One row for every module that has parameters itself.")] = False,
+    code: options.Code = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Show what of a pipeline moves in training: a row per module with its parameters, mode, optimizer group and bytes.
+
+    Modules of one fate are one row, so that the table shows where frozen ground ends; `--all` shows each by itself.
+    Names are those that patterns of [pipeline.modes] are matched against. Of a config the encoders are loaded and the
+    labels taken from corpora.train, as at the start of a training; of a model, nothing but the model is read.
+
+    Written: nothing.
+    """
+    overrides = options.begin(context, code=code, quiet=quiet, takes_overrides=not source.is_dir())
+    from frostline.pipeline.inventory import as_table, inventory
+
+    rows = inventory(options.pipeline_of(source, overrides), every=every)
+    if json:
+        console.out(json_module.dumps([row.as_json() for row in rows], indent=2, ensure_ascii=False))
+    else:
+        for line in as_table(rows):
+            console.out(line)

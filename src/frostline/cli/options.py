@@ -113,6 +113,22 @@ def filled_config(path: Path, overrides: Mapping[str, Any], *, needs: Sequence[s
     return fill_config(config)[0]
 
 
+def pipeline_of(source: Path, overrides: Mapping[str, Any]) -> Any:
+    """The pipeline of a model's folder, or the one that a config describes, as it is before the first step.
+
+    Raises:
+        FrostlineError: what is wrong with either.
+    """
+    from frostline.pipeline.serialize import load
+
+    if source.is_dir():
+        return load(source)
+    config = filled_config(source, overrides, needs=("pipeline", "training"))
+    from frostline.training.initialize import begin
+
+    return begin(config)
+
+
 def faults_of(config: Config) -> tuple[list[Fault], list[str]]:
     """What is wrong with a filled config once it is built, and a line on everything it names that is not here."""
     from frostline.config.arguments import as_line

@@ -11,8 +11,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from thinc.api import Model
+from torch import Tensor
 
+from frostline.layers.resizing import Changes
 from frostline.tokens import Doc, Example
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A component whose labels may grow after training, and that says how sure it is."""
+
+    labels: dict[str, tuple[str, ...]]  # by column
+
+    def add_labels(self, labels: Mapping[str, Sequence[str]]) -> Changes:
+        """Learn about new labels, per column; what it knows stays, bit for bit.
+
+        Returns:
+            How the parameters changed, for `ParameterStore.refresh`.
+        Raises:
+            UsageError: an unknown column, or a label that it has already; nothing has changed then.
+        """
+
+    def probabilities(self, docs: Sequence[Doc]) -> dict[str, Tensor]:
+        """Per column how likely each label is, (n_tokens, n_labels) float32."""
 
 
 @runtime_checkable

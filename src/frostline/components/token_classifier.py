@@ -14,8 +14,10 @@ import torch
 from thinc.api import Model
 from torch import Tensor
 
-from frostline.errors import ConfigError, ModelFileError
+from frostline.embedding.annotation_features import build_features
+from frostline.errors import ConfigError, ModelFileError, UsageError, did_you_mean
 from frostline.layers import token_head
+from frostline.layers.resizing import Changes
 from frostline.tokens import Doc, Example, StringColumn
 
 _MISSING = -1
@@ -71,11 +73,43 @@ class TokenClassifier:
                 fix="The model folder was changed or belongs to another component; train or fetch it again.",
             )
         self._set_labels({column: tuple(labels[column]) for column in self.columns})
-        self._build(width, seed=0)
+        self._build(width, seed=0, layout=self._layout_from(state))
 
     def state(self) -> dict[str, Any]:
         """See `Component.state`."""
-        return {"labels": {column: list(labels) for column, labels in self.labels.items()}}
+        state: dict[str, Any] = {"labels": {column: list(labels) for column, labels in self.labels.items()}}
+        layout = token_head.head_of(self.model).layout
+        if len(layout.sizes) > 1:
+            state["layout"] = {"sizes": list(layout.sizes), "order": list(layout.order)}
+        return state
+
+    def add_labels(self, labels: Mapping[str, Sequence[str]]) -> Changes:
+        """See `Component.add_labels`; new labels come behind those of their column, with a score of 0."""
+        for column, new in labels.items():
+            known = [*self.labels.get(column, ()), *new]
+            if column not in self.labels or not new:
+                fix = did_you_mean(column, self.labels) if new else "Name at least one label."
+                raise UsageError(f"'{self.name}' can't learn new labels of {column}.", fix=fix)
+            twice = sorted({label for label in known if known.count(label) > 1})
+            if twice:
+                raise UsageError(f"'{self.name}' knows the label '{twice[0]}' of {column} already.",
+                                 fix="Add labels that it does not have, each once.")  # fmt: skip
+        places: list[int] = []
+        start = 0
+        for column in self.columns:
+            added = labels.get(column, ())
+            start += len(self.labels[column])
+            places += range(start, start + len(added))
+            start += len(added)
+        self._set_labels({column: (*old, *labels.get(column, ())) for column, old in self.labels.items()})
+        return token_head.add_outputs(self.model, places)
+
+    def probabilities(self, docs: Sequence[Doc]) -> dict[str, Tensor]:
+        """Per column how likely each label is, (n_tokens, n_labels) float32; rows sum to 1."""
+        if not any(len(doc) for doc in docs):
+            return {column: torch.zeros((0, len(labels))) for column, labels in self.labels.items()}
+        scores = self.model.predict(docs)
+        return {column: torch.softmax(scores[:, block], dim=1) for column, block in self._blocks().items()}
 
     def count_targets(self, examples: Sequence[Example]) -> dict[str, int]:
         """The tokens with a known label, per column."""
@@ -120,11 +154,29 @@ class TokenClassifier:
             column: {label: number for number, label in enumerate(names)} for column, names in labels.items()
         }
 
-    def _build(self, width: int, seed: int) -> None:
+    def _layout_from(self, state: dict[str, Any]) -> token_head.Layout | None:
+        saved = state.get("layout")
+        if saved is None:
+            return None
+        n_labels = sum(map(len, self.labels.values()))
+        try:
+            layout = token_head.Layout(sizes=tuple(saved["sizes"]), order=tuple(saved["order"]))
+            whole = sum(layout.sizes) == n_labels and sorted(layout.order) == list(range(n_labels))
+        except (KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise ModelFileError(
+                f"The layout of '{self.name}' does not fit its {n_labels} labels.",
+                fix="The model folder was changed or belongs to another component; train or fetch it again.",
+            )
+        return layout
+
+    def _build(self, width: int, seed: int, layout: token_head.Layout | None = None) -> None:
+        build_features(self.model, seed=seed)
         n_labels = sum(map(len, self.labels.values()))
         for node in self.model.walk():
             if node.name == "token_head":
-                token_head.build(node, width=width, n_labels=n_labels, seed=seed)
+                token_head.build(node, width=width, layout=layout or token_head.Layout.of(n_labels), seed=seed)
 
     def _blocks(self) -> dict[str, slice]:
         """Where each column's scores stand in the matrix."""

@@ -192,7 +192,7 @@ def _across_sections(config: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(path="pipeline.components", message=message, fix=did_you_mean(name, config["components"]))
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Fault(path="pipeline.components", message=f"'{name}' is listed twice.", fix="Keep one of them.")
-    for key in ("frozen_components", "annotating_components"):
+    for key in ("frozen_components", "annotating_components", "replace_listeners"):
         for name in training.get(key, ()):
             if name not in names:
                 message = f"'{name}' is no component of the pipeline."

@@ -63,6 +63,17 @@ class PipelineSection(Section):
     )
 
 
+class FreezingSection(Section):
+    """[training.freezing]: what of an encoder stands still by height; patterns of names are in [pipeline.modes]."""
+
+    lowest_layers: dict[str, Count] = Field(
+        {}, description="publisher = how many of its lowest layers never move, nor the embeddings below them"
+    )
+    unfreezing: dict[str, Any] = Field(
+        {}, description="publisher = block that calls a schedule: how many of its layers move, from the last one down"
+    )
+
+
 class TrainingSection(Section):
     """[training]: the loop, and what ends it. It reads corpora.train and is judged on corpora.dev."""
 
@@ -74,6 +85,11 @@ class TrainingSection(Section):
     dropout: Dropout | Schedule = Field(0.1, description="a share below 1, or a block that calls a schedule")
     seed: Seed | None = Field(None, description="null: that of [system]")
     frozen_components: list[str] = Field([], description="components whose weights stay as they are")
+    replace_listeners: list[str] = Field(
+        [], description="components that get a frozen copy of the publisher they read, for themselves"
+    )
+    allow_drift: bool = Field(False, description="let a frozen component read a publisher that moves")
+    freezing: FreezingSection = Field(description="layers that stand still, for a while or for good")
     annotating_components: list[str] = Field([], description="components that write to the docs for later ones")
     averages: Literal["none", "mean"] | bool | Decay = Field(
         "none", description='weights that are evaluated and saved: "none" as they are, "mean" of all steps, or a decay'
@@ -104,6 +120,8 @@ OPEN = (
     "pipeline.modes",
     "training.score_weights",
     "training.activations",
+    "training.freezing.lowest_layers",
+    "training.freezing.unfreezing",
     "initialize",
     "pretraining",
     "embed",
@@ -114,6 +132,7 @@ SECTIONS: dict[str, type[Section]] = {
     "system": SystemSection,
     "pipeline": PipelineSection,
     "training": TrainingSection,
+    "training.freezing": FreezingSection,
 }
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from frostline.embedding.pooling import pool
+from frostline.embedding.pooling import Pooling, pool
 from frostline.tokens import Doc
 
 
@@ -58,14 +58,14 @@ class Activations:
     n_pieces_of_token: Tensor
     layers: tuple[int, ...]
     n_all_layers: int
-    views: dict[tuple[int, str], View] = field(default_factory=dict)
+    views: dict[tuple[int, str | Pooling], View] = field(default_factory=dict)
 
     @property
     def has_way_back(self) -> bool:
         """Whether a gradient can flow to the publisher."""
         return self.pieces.requires_grad
 
-    def view(self, layer: int, pooling: str) -> View:
+    def view(self, layer: int, pooling: str | Pooling) -> View:
         """One layer pooled to tokens, computed at the first call.
 
         Raises:
@@ -107,7 +107,7 @@ class Share:
     start: int
     end: int
 
-    def tokens(self, layer: int = -1, pooling: str = "mean") -> Tensor:
+    def tokens(self, layer: int = -1, pooling: str | Pooling = "mean") -> Tensor:
         """(n_tokens, width) float32 of this doc, without a graph."""
         return self.activations.view(layer, pooling).values[self.start : self.end].detach()
 
@@ -119,7 +119,7 @@ class Published:
     latest: Share | None = None
     in_step: Share | None = None
 
-    def tokens(self, layer: int = -1, pooling: str = "mean") -> Tensor:
+    def tokens(self, layer: int = -1, pooling: str | Pooling = "mean") -> Tensor:
         """The newest activations of the doc's tokens, (n_tokens, width) float32."""
         if self.latest is None:
             raise LookupError("The activations of this doc were released.")
@@ -163,7 +163,9 @@ def release(docs: Sequence[Doc], name: str, *, in_step: bool) -> None:
             del doc.activations[name]
 
 
-def gather(shares: Sequence[Share], layer: int, pooling: str) -> tuple[Tensor, Callable[[Tensor, float], None]]:
+def gather(
+    shares: Sequence[Share], layer: int, pooling: str | Pooling
+) -> tuple[Tensor, Callable[[Tensor, float], None]]:
     """Read the docs' shares as one matrix, with the way back to each.
 
     Returns:

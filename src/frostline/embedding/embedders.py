@@ -26,7 +26,7 @@ class Embedder(Protocol):
     """Computes `Activations`. Its hidden states have numbers from 0, the embeddings, to the last."""
 
     kind: str  # "transformer", "tok2vec": names the weights of a private one, `<component>.<kind>`
-    layers: tuple[int, ...]  # hidden states to compute: what readers ask for
+    layers: tuple[int, ...] | None  # hidden states to compute: what readers ask for; None for all
     device: str
 
     @property

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from frostline.embedding import hub
+from frostline.embedding.adapters import ADAPTER, AdapterSettings, add_adapters, load_adapters
 from frostline.embedding.attention import MAX_LENGTH, always_masked, use_fast_attention
 from frostline.embedding.batches import (
     Batch,
@@ -75,6 +76,7 @@ class Encoder(nn.Module):
         self.special = SpecialTokens.of(tokenizer)
         self._takes_type_ids = "token_type_ids" in inspect.signature(model.forward).parameters
         self._low = _LowPrecisionCopy(self.dtype)
+        self.adapter: AdapterSettings | None = None
         self._is_train = False  # of the latest forward, for what the backward pass computes again
         if checkpointing:
             self._compute_layers_twice()
@@ -115,6 +117,13 @@ class Encoder(nn.Module):
             torch.manual_seed(seed)
             model = hub.model_from_config(config)
         return cls(model, tokenizer, precision=precision, checkpointing=checkpointing)
+
+    def add_adapters(self, settings: AdapterSettings, folder: Path) -> None:
+        """Put adapters on the encoder: those saved beside it in `folder`, or new ones that change nothing yet."""
+        add_adapters(self.model, settings)
+        self.adapter = settings
+        if (folder / ADAPTER).is_dir():
+            load_adapters(self.model, settings, folder / ADAPTER)
 
     @property
     def width(self) -> int:

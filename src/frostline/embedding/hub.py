@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from frostline import files
 from frostline.digest import canonical_json
+from frostline.embedding.adapters import ADAPTER, save_adapters, without_adapters
 from frostline.errors import ConfigError, ModelFileError, TrainingError, did_you_mean
 from frostline.layers.tensor_files import save_tensors
 
@@ -109,7 +110,8 @@ def model_from_config(config: Any) -> Any:
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write an encoder to a folder that transformers, too, can load; what stood there is replaced."""
-    weights = {name: values.detach().float().cpu().contiguous() for name, values in _weights(encoder.model)}
+    own = without_adapters(_weights(encoder.model))
+    weights = {name: values.detach().float().cpu().contiguous() for name, values in own}
     with files.new_directory(folder) as place:
         origin = {"architectures": [type(encoder.model).__name__], "dtype": "float32"}
         files.write_json_atomic(place / CONFIG, _config_of(encoder.model) | origin)
@@ -117,6 +119,8 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         _save_tokenizer(encoder.tokenizer, place)
         _drop_volatile(place / "tokenizer_config.json")
         save_tensors(dict(sorted(weights.items())), place / WEIGHTS, metadata={"format": "pt"})
+        if encoder.adapter is not None:
+            save_adapters(encoder.model, encoder.adapter, place / ADAPTER)
 
 
 def _save_tokenizer(tokenizer: Any, folder: Path) -> None:

@@ -19,29 +19,38 @@ from frostline.errors import ConfigError, did_you_mean
 Pooling: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
-def pool(activations: Tensor, n_pieces_of_token: Tensor, *, mode: str) -> Tensor:
+def pool(activations: Tensor, n_pieces_of_token: Tensor, *, mode: str | Pooling) -> Tensor:
     """Pool pieces to tokens.
 
     Args:
         activations: (n_pieces, width), pieces in token order.
         n_pieces_of_token: (n_tokens,) integers that sum to n_pieces, on the same device.
-        mode: "mean", "max", "sum", "first", "last", or the name of a registered pooling.
+        mode: "mean", "max", "sum", "first", "last", the name of a registered pooling, or a pooling itself.
     Returns:
         (n_tokens, width).
     Raises:
         ConfigError: no pooling has that name.
         ValueError: the numbers do not sum to n_pieces.
     """
-    check_mode(mode)
-    pooling = BY_MODE.get(mode) or registry.poolings.get(mode)()
-    pooled: Tensor = pooling(activations, n_pieces_of_token)
+    pooled = pooling_of(mode)(activations, n_pieces_of_token)
+    n_tokens = len(n_pieces_of_token)
+    if pooled.shape[:1] != (n_tokens,) or pooled.ndim != 2:
+        raise ConfigError(
+            f"The pooling {mode!r} gives a tensor of shape {tuple(pooled.shape)} for {n_tokens} tokens.",
+            where="pooling",
+            fix="A pooling takes (n_pieces, width) and the pieces of each token, and gives (n_tokens, width).",
+        )
     return pooled
 
 
-def check_mode(mode: str) -> None:
-    """Raise ConfigError where no pooling has the name `mode`."""
+def pooling_of(mode: str | Pooling) -> Pooling:
+    """The pooling of that name, or the one that is given; ConfigError where no pooling has the name."""
+    if callable(mode):
+        return mode
     if mode not in BY_MODE and mode not in registry.poolings:
         raise ConfigError(f"'{mode}' is no pooling.", where="pooling", fix=did_you_mean(mode, BY_MODE))
+    registered: Pooling = BY_MODE.get(mode) or registry.poolings.get(mode)()
+    return registered
 
 
 def mean(activations: Tensor, n_pieces_of_token: Tensor) -> Tensor:

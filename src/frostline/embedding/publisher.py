@@ -16,18 +16,30 @@ from thinc.api import Model
 from frostline.config import registry
 from frostline.embedding.activations import Activations, annotate, release
 from frostline.embedding.embedders import Embedder, embedder_of
+from frostline.embedding.layer_choice import Layer, layers_to_compute
 from frostline.embedding.tok2vec import publishing
+from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
 
 
 class Reader(Protocol):
     """A layer that reads a publisher's activations."""
 
-    layer: int
+    layer: Layer
 
     @property
     def wants_gradient(self) -> bool:
+        """Whether the reader sends a gradient back in the step in progress."""
+
+    @property
+    def may_want_gradient(self) -> bool:
         """Whether the reader ever sends a gradient back."""
+
+    def bind_schedule(self, *, total_steps: int | None) -> None:
+        """Tell the schedule of its gradient factor, if it has one, how long the run is."""
+
+    def begin_step(self, *, step: int, last_score: float | None) -> None:
+        """Set the gradient factor of a step."""
 
 
 class Publisher:
@@ -52,7 +64,7 @@ class Publisher:
     def wire(self, readers: Sequence[Reader]) -> None:
         """Make these the publisher's readers; it computes their layers and the last one."""
         self.readers = list(readers)
-        self.embedder.layers = tuple(sorted({-1} | {reader.layer for reader in readers}))
+        self.embedder.layers = layers_to_compute(reader.layer for reader in readers)
 
     @contextmanager
     def publishing(
@@ -66,7 +78,9 @@ class Publisher:
             keep: leave them there after the block; a step's never stay.
         """
         wants_gradient = is_train and any(reader.wants_gradient for reader in self.readers)
-        activations = self.embedder.compute(docs, is_train=is_train, wants_gradient=wants_gradient)
+        activations = self._of_step_when_still(docs) if not is_train else None
+        if activations is None:
+            activations = self.embedder.compute(docs, is_train=is_train, wants_gradient=wants_gradient)
         key = (is_train, _identity(docs))
         outer = self._open.get(key)
         self._open[key] = activations
@@ -85,6 +99,10 @@ class Publisher:
     def find(self, docs: Sequence[Doc], *, is_train: bool) -> Activations | None:
         """The open activations of just this batch, in this order; None when it is not open."""
         return self._open.get((is_train, _identity(docs)))
+
+    def _of_step_when_still(self, docs: Sequence[Doc]) -> Activations | None:
+        """What a frozen publisher computed for the step in progress: a prediction would give the same again."""
+        return self.find(docs, is_train=True) if mode_of(self.embedder.module) is Mode.FROZEN else None
 
     def state(self) -> dict[str, Any]:
         """Nothing but weights and settings makes a publisher."""

@@ -45,7 +45,7 @@ class Tok2Vec:
         self.embed = per_token(embed)
         self.encode = encode
         self.precision = precision
-        self.layers: tuple[int, ...] = (-1,)
+        self.layers: tuple[int, ...] | None = (-1,)
         self.device = "cpu"
         self._module = nn.Module()
         self._gather()
@@ -136,6 +136,8 @@ class Tok2Vec:
         return [embedded, *encoded]
 
     def _layer_numbers(self) -> tuple[int, ...]:
+        if self.layers is None:
+            return tuple(range(self.n_hidden_states))
         for layer in self.layers:
             check_layer(layer, self.n_hidden_states)
         return tuple(sorted({layer % self.n_hidden_states for layer in self.layers}))

@@ -21,6 +21,7 @@ from torch import Tensor
 from frostline.config import registry
 from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
 from frostline.embedding.activations import Activations
+from frostline.embedding.adapters import AdapterSettings, adapter_settings
 from frostline.embedding.embedders import EMBEDDER, check_layer
 from frostline.embedding.encoder import PRECISIONS, Encoder
 from frostline.embedding.hub import save_encoder
@@ -43,6 +44,7 @@ class TransformerSettings:
     max_batch_pieces: int
     tokenizer_settings: dict[str, Any]
     transformer_settings: dict[str, Any]
+    adapter: AdapterSettings | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Transformer:
     settings: TransformerSettings
     encoder: Encoder | None = None
     table: PieceTable | None = None
-    layers: tuple[int, ...] = (-1,)  # that readers ask for
+    layers: tuple[int, ...] | None = (-1,)  # that readers ask for; None for all
     stores: list[ActivationStore | ActivationCache] = field(default_factory=list)
     device: str = "cpu"
 
@@ -70,7 +72,10 @@ class Transformer:
             precision=self.settings.precision,
             transformer_settings=self.settings.transformer_settings,
             tokenizer_settings=self.settings.tokenizer_settings,
-        ).to(self.device)
+        )
+        if self.settings.adapter is not None:
+            self.encoder.add_adapters(self.settings.adapter, folder)
+        self.encoder = self.encoder.to(self.device)
         self.table = PieceTable(self.encoder.tokenizer)
         return self.encoder
 
@@ -126,6 +131,8 @@ class Transformer:
     def layer_numbers(self) -> tuple[int, ...]:
         """The layers to compute as numbers of hidden states, ascending, each once."""
         n_all = self.ready.n_hidden_states
+        if self.layers is None:
+            return tuple(range(n_all))
         for layer in self.layers:
             check_layer(layer, n_all)
         return tuple(sorted({layer % n_all for layer in self.layers}))
@@ -226,6 +233,7 @@ def build_transformer(
     max_batch_pieces: int = 2048,
     tokenizer_settings: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
     transformer_settings: dict[str, Any] = {},  # noqa: B006
+    adapter: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], Activations]:
     """Any encoder that `transformers.AutoModel` loads, with its tokenizer.
 
@@ -237,6 +245,8 @@ def build_transformer(
         rounding.
     tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
         {"hidden_dropout_prob": 0.1}.
+    adapter: low-rank adapters that learn in the place of the encoder (needs the extra [peft]), such as
+        {"rank": 8, "targets": ["query", "value"]}; also "alpha" (twice the rank) and "dropout" (0).
     """
     if not source:
         raise ConfigError(EMPTY_PATH, where="source", fix=NAME_A_PATH)
@@ -255,8 +265,17 @@ def build_transformer(
         max_batch_pieces=max_batch_pieces,
         tokenizer_settings=dict(tokenizer_settings),
         transformer_settings=dict(transformer_settings),
+        adapter=adapter_settings(adapter),
     )
     return Model("transformer", _forward, attrs={EMBEDDER: Transformer(settings=settings)})
+
+
+def adopt_encoder(model: Model, encoder: Encoder) -> None:
+    """Make an encoder that has weights already that of a layer made by `build_transformer`."""
+    transformer = model.attrs[EMBEDDER]
+    assert isinstance(transformer, Transformer)
+    transformer.encoder, transformer.table = encoder, PieceTable(encoder.tokenizer)
+    model.attrs["torch_module"] = encoder
 
 
 def _forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:

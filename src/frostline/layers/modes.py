@@ -7,7 +7,7 @@ every torch module in the state that its mode and `is_train` ask for, for the ti
 | train  | yes             | training behaviour        | yes                     |
 | frozen | no              | evaluation behaviour      | yes                     |
 | eval   | yes             | evaluation behaviour      | yes                     |
-| sample | no              | dropout on, in prediction | no                      |
+| sample | no              | dropout on, always        | no                      |
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import nn
 from frostline.errors import ConfigError, did_you_mean
 
 _MODE_ATTRIBUTE = "frostline_mode"
+_KEEPS_STATISTICS = (nn.modules.batchnorm._NormBase,)  # batch and instance norms
 
 
 class Mode(enum.Enum):
@@ -36,6 +37,11 @@ class Mode(enum.Enum):
     def parameters_move(self) -> bool:
         """Whether an optimizer may change the parameters."""
         return self in (Mode.TRAIN, Mode.EVAL)
+
+    @property
+    def passes_gradient(self) -> bool:
+        """Whether what lies below is taught through the module."""
+        return self is not Mode.SAMPLE
 
 
 def mode_of(module: nn.Module) -> Mode:
@@ -60,7 +66,7 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
     Raises:
         ConfigError: an unknown mode, or a pattern that matches nothing.
     """
-    names = [name for component, module in modules.items() for name, _ in _named(component, module)]
+    names = [name for component, module in modules.items() for name, _ in named_modules(component, module)]
     parsed = {}
     for pattern, mode_name in modes.items():
         where = f"pipeline.modes: {pattern}"
@@ -81,7 +87,7 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
 
 def _declare_tree(component: str, module: nn.Module, modes: Mapping[str, Mode]) -> None:
     by_name: dict[str, Mode] = {}
-    for name, part in _named(component, module):
+    for name, part in named_modules(component, module):
         mode = by_name.get(name.rpartition(".")[0], Mode.TRAIN)
         for pattern, declared in modes.items():
             if _matches(name, pattern):
@@ -97,7 +103,8 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) or (pattern.endswith(".*") and name == pattern[:-2])
 
 
-def _named(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def named_modules(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The parts of a module tree under the names that patterns are matched against, parents first."""
     for path, part in module.named_modules():
         yield (f"{component}.{path}" if path else component), part
 
@@ -106,18 +113,16 @@ def _named(component: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]
 def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
     """Put a module tree in the state its modes ask for, then back in the state it was in.
 
-    In training a part is in torch's training state when its mode is `train`; in prediction when it is `sample` and
-    a dropout layer.
+    A part is in torch's training state when its mode is `train` and this is training; in both when it is `sample`,
+    but for batch norm and its like, whose statistics no prediction may move.
     """
     parts = list(module.modules())
     before = [part.training for part in parts]
     try:
         for part in parts:
             mode = mode_of(part)
-            if is_train:
-                part.training = mode is Mode.TRAIN
-            else:
-                part.training = mode is Mode.SAMPLE and isinstance(part, nn.Dropout)
+            samples = mode is Mode.SAMPLE and not isinstance(part, _KEEPS_STATISTICS)
+            part.training = samples or (is_train and mode is Mode.TRAIN)
         yield
     finally:
         for part, training in zip(parts, before, strict=True):

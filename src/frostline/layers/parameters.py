@@ -16,8 +16,13 @@ from typing import Any, TypeAlias
 import torch
 from thinc.util import torch2xp, xp2torch
 
-ThincModel: TypeAlias = Any  # thinc.api.Model, which comes without types
+from frostline.layers.reindexing import Reindexing, reindexed
 
+ThincModel: TypeAlias = Any  # thinc.api.Model, which comes without types
+Identity: TypeAlias = int | tuple[int, str]  # id of a torch parameter, or id of a Thinc node and the name there
+Changes: TypeAlias = Mapping[Identity, tuple[Reindexing, ...]]
+
+STAGE_ATTRIBUTE = "frostline_stage"  # of a parameter that is unfrozen later: the name of its stage
 ALIGNMENT_BYTES = 64  # a cache line, and the width of an AVX-512 register
 
 
@@ -54,6 +59,12 @@ class ParameterGroup:
     values: torch.Tensor
     gradients: torch.Tensor | None
     entries: tuple[Entry, ...]
+    stage: str = ""  # of gradual unfreezing: stands still for a while, moves later
+
+    @property
+    def may_move(self) -> bool:
+        """Whether the group moves now or in another part of the run, so that a checkpoint must hold it."""
+        return self.trainable or bool(self.stage)
 
     @property
     def n_parameters(self) -> int:
@@ -72,6 +83,12 @@ class _Found:
     parameter: torch.nn.Parameter | None = None  # of a torch module, else:
     node: ThincModel | None = None  # of a Thinc layer, with
     key: str = ""  # its name there
+    stage: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """What a parameter is known by, whatever its name and shape."""
+        return id(self.parameter) if self.parameter is not None else (id(self.node), self.key)
 
 
 Owner: TypeAlias = torch.nn.Module | ThincModel
@@ -85,7 +102,9 @@ class ParameterStore:
     device: torch.device
     groups: tuple[ParameterGroup, ...]
     version: int = 0  # grows with each refresh, so that an optimizer notices new buffers
+    resting: frozenset[str] = frozenset()  # components that nothing teaches in this step: they stand still in it
     _by_name: dict[str, ParameterGroup] = field(default_factory=dict)
+    _reshapings: dict[int, dict[tuple[str, str], tuple[Reindexing, ...]]] = field(default_factory=dict)  # by version
 
     @classmethod
     def gather(cls, owners: Sequence[tuple[str, Owner]], *, device: torch.device | str = "cpu") -> ParameterStore:
@@ -116,6 +135,11 @@ class ParameterStore:
     def trainable_groups(self) -> tuple[ParameterGroup, ...]:
         """The groups that an optimizer may move, in order."""
         return tuple(group for group in self.groups if group.trainable)
+
+    @property
+    def movable_groups(self) -> tuple[ParameterGroup, ...]:
+        """The groups that move at some time of the run, in order."""
+        return tuple(group for group in self.groups if group.may_move)
 
     @property
     def named_values(self) -> dict[str, torch.Tensor]:
@@ -168,13 +192,28 @@ class ParameterStore:
             for name, tensor in kept.items():
                 self._by_name[name].values.copy_(tensor)
 
-    def refresh(self) -> None:
-        """Sort the parameters into groups again, after something was frozen, unfrozen or added.
+    def refresh(self, changes: Changes | None = None) -> None:
+        """Sort the parameters into groups again, after something was frozen, unfrozen, resized or added.
 
         Values stay, gradients start at 0. The buffers are new: hold no view of the old ones.
+
+        Args:
+            changes: what resizing.py says of the parameters that have another shape now.
         """
+        by_name: dict[tuple[str, str], tuple[Reindexing, ...]] = {}
+        for found in _find_all(self.owners):
+            steps = (changes or {}).get(found.identity)
+            if steps:
+                by_name[found.component, found.name] = steps
         self._set_groups(_build_groups(self.owners, self.device))
         self.version += 1
+        self._reshapings[self.version] = by_name
+
+    def carried(self, component: str, name: str, values: torch.Tensor, *, since: int) -> torch.Tensor:
+        """Numbers that belong to a parameter, such as its moments, brought from its shape at a version to today's."""
+        for version in range(since + 1, self.version + 1):
+            values = reindexed(values, self._reshapings.get(version, {}).get((component, name), ()))
+        return values
 
     def _set_groups(self, groups: tuple[ParameterGroup, ...]) -> None:
         self.groups = groups
@@ -185,6 +224,11 @@ def _build_groups(owners: Sequence[tuple[str, Owner]], device: torch.device) -> 
     sorted_in: dict[str, list[_Found]] = {}
     for found in _find_all(owners):
         sorted_in.setdefault(_group_name(found), []).append(found)
+    for name, members in list(sorted_in.items()):
+        still = [found for found in members if not found.trainable]
+        if 0 < len(still) < len(members):  # a stage that moves, less what a block of code holds still in it
+            sorted_in[name] = [found for found in members if found.trainable]
+            sorted_in[f"{name}/still"] = still
     groups = tuple(_build_group(name, members, device) for name, members in sorted_in.items())
     for _, owner in owners:
         for module in _modules_of(owner):
@@ -195,7 +239,9 @@ def _build_groups(owners: Sequence[tuple[str, Owner]], device: torch.device) -> 
 
 def _group_name(found: _Found) -> str:
     parts = [found.component, "weights" if found.values.ndim >= 2 else "biases"]
-    if not found.trainable:
+    if found.stage:  # a group of its own from the start, so that it is the same buffer before and after
+        parts.append(found.stage)
+    elif not found.trainable:
         parts.append("frozen")
         if found.values.dtype != torch.float32:
             parts.append(str(found.values.dtype).removeprefix("torch."))
@@ -217,7 +263,7 @@ def _build_group(name: str, members: Sequence[_Found], device: torch.device) -> 
         _attach(found, entry.view(values), None if gradients is None else entry.view(gradients))
     return ParameterGroup(
         name=name, component=first.component, decays=first.values.ndim >= 2, trainable=first.trainable,
-        values=values, gradients=gradients, entries=tuple(entries),
+        values=values, gradients=gradients, entries=tuple(entries), stage=first.stage,
     )  # fmt: skip
 
 
@@ -237,13 +283,12 @@ def _find_all(owners: Sequence[tuple[str, Owner]]) -> Iterator[_Found]:
     names: set[tuple[str, str]] = set()
     for component, owner in owners:
         for found in _find(component, owner):
-            identity = id(found.parameter) if found.parameter is not None else (id(found.node), found.key)
-            if identity in seen or not found.values.is_floating_point():
+            if found.identity in seen or not found.values.is_floating_point():
                 continue
-            seen.add(identity)
+            seen.add(found.identity)
             if (component, found.name) in names:
                 raise ValueError(f"component '{component}' has two parameters named '{found.name}'")
-            if found.trainable and found.values.dtype != torch.float32:
+            if (found.trainable or found.stage) and found.values.dtype != torch.float32:
                 raise ValueError(f"'{component}/{found.name}' is {found.values.dtype}: what moves must be float32")
             names.add((component, found.name))
             yield found
@@ -282,7 +327,13 @@ def _owning_nodes(owner: ThincModel) -> list[ThincModel]:
 def _find_in_module(component: str, prefix: str, module: torch.nn.Module) -> Iterator[_Found]:
     for name, parameter in module.named_parameters():
         yield _Found(component=component, name=prefix + name, values=parameter.data,
-                     trainable=parameter.requires_grad, parameter=parameter)  # fmt: skip
+                     trainable=parameter.requires_grad, parameter=parameter,
+                     stage=getattr(parameter, STAGE_ATTRIBUTE, ""))  # fmt: skip
+
+
+def named_parameters(owner: Owner) -> dict[str, torch.Tensor]:
+    """Every parameter that has a value, by the name it has in a store; the owner's own memory, not a copy."""
+    return {found.name: found.values for found in _find("", owner)}
 
 
 def _prefixes(nodes: Sequence[ThincModel]) -> list[str]:

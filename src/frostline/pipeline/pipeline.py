@@ -7,21 +7,25 @@ optimizer's business. It builds nothing and saves nothing: see wiring.py and ser
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frostline.components.protocol import Component
+from frostline.components.protocol import Component, Growing
 from frostline.corpora.batching import batch_by_words
 from frostline.embedding.embedders import embedders_in
+from frostline.embedding.listener import publishers_read_by
 from frostline.embedding.publisher import Publisher
 from frostline.embedding.static_vectors import static_vectors_in
 from frostline.errors import UsageError, did_you_mean
 from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted
+from frostline.pipeline import freezing
+from frostline.pipeline.freezing import Freezing
+from frostline.pipeline.spread import Sampled
 from frostline.tokens import Doc, Example
 from frostline.tokens.surrogates import half_character
 from frostline.vectors import Vectors
@@ -45,6 +49,7 @@ class Pipeline:
     frozen: frozenset[str] = frozenset()  # components that are not updated
     device: str = "cpu"
     parameters: ParameterStore = field(default_factory=lambda: ParameterStore.gather([]))
+    freezing: Freezing = field(default_factory=Freezing)
 
     def __call__(self, text: str | Doc) -> Doc:
         """Annotate one text, or a doc, whose tokens are then kept."""
@@ -76,6 +81,49 @@ class Pipeline:
             raise UsageError(f"The pipeline has no component '{name}'.", fix=did_you_mean(name, self.order))
         return found
 
+    def bind_schedules(self, *, total_steps: int | None) -> None:
+        """Tell the schedules of gradient factors and of unfreezing how long the run is; None when it has no length.
+
+        Raises:
+            ConfigError: a schedule needs a length and there is none.
+        """
+        for publisher in self.publishers.values():
+            for reader in publisher.readers:
+                reader.bind_schedule(total_steps=total_steps)
+        freezing.bind_schedules(self.freezing, total_steps=total_steps)
+
+    def begin_step(self, *, step: int, last_score: float | None) -> None:
+        """Let what follows a schedule be as it is at a step; without it, all stays as it was at the step before.
+
+        A publisher to which nobody sends a gradient in this step computes without a graph, and rests: the optimizer
+        leaves its weights alone.
+
+        Args:
+            step: optimizer steps done before this one.
+            last_score: of the last evaluation, if there was one.
+        """
+        for publisher in self.publishers.values():
+            for reader in publisher.readers:
+                reader.begin_step(step=step, last_score=last_score)
+        freezing.begin_step(self, step=step, last_score=last_score)
+        self.parameters.resting = frozenset(
+            name for name, publisher in self.publishers.items()
+            if not any(reader.wants_gradient for reader in publisher.readers)
+        )  # fmt: skip
+
+    @contextmanager
+    def modes(self, patterns: Mapping[str, str]) -> Iterator[None]:
+        """Let modules be in other modes for the block, such as `{"transformer.*": "frozen"}`, and then as before.
+
+        Patterns are those of `[pipeline.modes]` and lie over them; blocks may be nested. An optimizer that steps
+        inside forgets its moments of what is frozen there.
+
+        Raises:
+            ConfigError: a pattern matches nothing, or there is no such mode; nothing has changed then.
+        """
+        with freezing.overlaid(self, patterns):
+            yield
+
     def update(self, step: Sequence[Sequence[Example]], *, dropout: float, clock: Clock) -> dict[str, float]:
         """The forward and backward pass of one optimizer step; gradients are added, nothing moves.
 
@@ -91,14 +139,15 @@ class Pipeline:
         losses = {component.name: 0.0 for component in updated}
         for number, examples in enumerate(step):
             docs = [example.predicted for example in examples]
-            with self._publishing(docs, clock, number):
+            with self._publishing(docs, clock, number), ExitStack() as predictions:
                 for component in self.components.values():
                     if component.name in losses:
                         with counted(clock, f"{component.name}/{number}"):
                             part = component.update(examples, n_targets=n_targets[component.name], dropout=dropout)
                         losses[component.name] += part
                     if component.name in self.annotating:  # a frozen one too: its annotations may be read
-                        component.set_annotations(docs, component.predict(docs))
+                        with counted(clock, f"{component.name}/{number}/predict"):
+                            self._annotate_in_step(component, docs, predictions)
         return losses
 
     def predict(self, docs: Sequence[Doc]) -> None:
@@ -118,6 +167,54 @@ class Pipeline:
                 for reference, prediction in zip(batch, predictions, strict=True):
                     scorer.add(reference, prediction)
         return scorer.finish()
+
+    def replace_listeners(self, *names: str) -> None:
+        """Give components a frozen copy of the publisher they read, with the weights it has now, for themselves.
+
+        The publisher may then move without them. Hold no component of this pipeline from before.
+
+        Raises:
+            ConfigError: a name is no component, or one that reads no publisher.
+        """
+        from frostline.pipeline.surgery import replace_listeners  # builds pipelines, so it needs this class
+
+        replace_listeners(self, names)
+
+    def add_labels(self, name: str, labels: Sequence[str] | Mapping[str, Sequence[str]]) -> None:
+        """Give a trained component new labels; its scores for the others stay as they are, bit for bit.
+
+        A new label starts with a score of 0 everywhere and learns from there; an optimizer's moments and averages
+        of the weights follow at their next step.
+
+        Args:
+            labels: of the component's one column, or by column, such as {"upos": ["X"]}.
+        Raises:
+            UsageError: no such component or column, or labels it knows already; nothing has changed then.
+        """
+        component = self.part(name)
+        if not isinstance(component, Growing):
+            raise UsageError(f"The component '{name}' has no labels that could grow.")
+        if not isinstance(labels, Mapping):
+            columns = list(component.labels)
+            if len(columns) != 1 or isinstance(labels, str):
+                fix = f'Give them by column, such as {{"{columns[0] if columns else "xpos"}": ["X"]}}.'
+                raise UsageError(f"It is open which labels of '{name}' these are.", fix=fix)
+            labels = {columns[0]: labels}
+        self.parameters.refresh(component.add_labels(labels))
+
+    def sample(self, text: str | Doc, *, n: int = 20, dropout: float = 0.1, seed: int = 0) -> Sampled:
+        """Annotate one text n times with dropout on: how sure the pipeline is (Gal and Ghahramani 2016).
+
+        Args:
+            n: predictions, 2 or more.
+            dropout: rate of the components' own layers; a transformer has its own rates in its settings.
+            seed: what the samples are a function of.
+        Returns:
+            The doc, annotated by the mean probabilities, and per component and column their mean and spread.
+        """
+        from frostline.pipeline.sampling import sample  # works on pipelines, so it needs this class
+
+        return sample(self, self._doc_of(text), n=n, dropout=dropout, seed=seed)
 
     def to_disk(self, path: Path | str) -> None:
         """Save to a folder, whole or not at all; an older model there is replaced."""
@@ -185,6 +282,17 @@ class Pipeline:
             yield
             for activations in reversed(opened):
                 activations.backward()
+
+    def _annotate_in_step(self, component: Component, docs: Sequence[Doc], predictions: ExitStack) -> None:
+        """Let a component predict in the middle of a training step, on what its publishers give in prediction.
+
+        predictions: closed with the sub-batch; what one component has opened serves the next.
+        """
+        for publisher in publishers_read_by(component.model):
+            if publisher.find(docs, is_train=False) is None:
+                opened = publisher.publishing(docs, is_train=False, annotating=self._writes(publisher.name))
+                predictions.enter_context(opened)
+        component.set_annotations(docs, component.predict(docs))
 
     def _writes(self, name: str) -> bool:
         return name in self.annotating

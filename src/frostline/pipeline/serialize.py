@@ -32,7 +32,8 @@ from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, private_embedders
 
 FORMAT_VERSION = 1
-MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*", "vectors/*")
+MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*",
+               "*/encoder*/adapter/*", "vectors/*")  # fmt: skip
 
 
 def save(pipeline: Pipeline, path: Path) -> None:

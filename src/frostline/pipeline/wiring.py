@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from thinc.api import Model
-from torch import nn
 
 from frostline.config import registry
 from frostline.config.arguments import Fault, raise_faults
 from frostline.config.registry import CONFIG_PATH
+from frostline.embedding.annotation_features import feature_width_of
 from frostline.embedding.embedders import Embedder, check_layer, embedder_nodes, embedder_of, embedders_in
-from frostline.embedding.listener import Reading, layer_asked_by, reading_of
+from frostline.embedding.listener import Reading, build_mix, layer_asked_by, reading_of
 from frostline.embedding.publisher import Publisher
 from frostline.errors import ConfigError, did_you_mean
-from frostline.layers import modes
+from frostline.layers.module_tree import tree_of
 from frostline.layers.parameters import ParameterStore
-from frostline.layers.torch_bridge import torch_modules
+from frostline.pipeline.dependencies import faults_of_drift, faults_of_features
 from frostline.pipeline.devices import device_of
+from frostline.pipeline.freezing import UNFREEZING, declare, plan_freezing
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.private_copies import with_private_copies
 
 
 def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
@@ -36,6 +38,7 @@ def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
         ConfigError: an unknown factory or name, or a reader without a publisher.
     """
     place = device_of(device)
+    config = with_private_copies(config)
     parts = {name: make_part(config, name) for name in config["pipeline"]["components"]}
     for part in parts.values():
         for embedder in embedders_in(part.model):
@@ -70,15 +73,12 @@ def put_together(config: dict[str, Any], parts: Mapping[str, Any], tokenizer: An
 
 def finish(pipeline: Pipeline) -> None:
     """Declare the modes of the config and move all parameters into their buffers on the pipeline's device."""
-    modules = {name: _tree(model) for name, model in models_of(pipeline)}
-    declared = dict(pipeline.config["pipeline"].get("modes", {}))
-    declared.update({f"{name}.*": modes.Mode.FROZEN.value for name in sorted(pipeline.frozen)})
-    modes.declare(modules, declared)
-    for publisher in pipeline.publishers.values():
-        if not any(reader.wants_gradient for reader in publisher.readers):
-            publisher.embedder.module.requires_grad_(False)  # nobody teaches it: not even weight decay may move it
-            for node in publisher.model.walk():
-                node.attrs["frozen"] = True  # the same for parameters that Thinc holds
+    for _, model in models_of(pipeline):
+        for node in model.walk():
+            build_mix(node)
+    trees = {name: tree_of(model) for name, model in models_of(pipeline)}
+    pipeline.freezing = plan_freezing(pipeline, trees, _unfreezing(pipeline.config))
+    declare(pipeline)
     pipeline.parameters = ParameterStore.gather(list(_owners(pipeline)), device=pipeline.device)
 
 
@@ -124,9 +124,9 @@ def readings_in(model: Model) -> Iterator[Reading]:
 def embedding_width(model: Model) -> int:
     """The width of the embedding that a component's model reads; its encoder must be loaded."""
     for reading in readings_in(model):
-        return reading.source.embedder.width
+        return reading.source.embedder.width + feature_width_of(model)
     for embedder in embedders_in(model):
-        return embedder.width
+        return embedder.width + feature_width_of(model)
     raise ConfigError(
         "A component's model has no embedding.",
         fix="Give it a frostline.Listener.v1, frostline.Annotations.v1 or frostline.Independent.v1 as 'embedding'.",
@@ -158,15 +158,11 @@ def path_of(node: Model, component: str) -> str:
     return str(node.attrs.get(CONFIG_PATH, f"components.{component}.model"))
 
 
-def _tree(model: Model) -> nn.Module:
-    """The torch modules of a model as one tree; a single one stands for itself, so its names stay short."""
-    found = list(torch_modules(model))
-    if len(found) == 1:
-        return found[0][1]
-    tree = nn.Module()
-    for name, module in found:
-        tree.add_module(name, module)
-    return tree
+def _unfreezing(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The schedules of gradual unfreezing, made from their blocks."""
+    freezing = (config.get("training") or {}).get("freezing") or {}
+    made: dict[str, Any] = registry.resolve(freezing.get("unfreezing") or {}, path=UNFREEZING)
+    return made
 
 
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -200,12 +196,13 @@ def connect(pipeline: Pipeline) -> list[Fault]:
                 faults.append(_without_publisher(reading.publisher_name, before, name, path_of(node, name)))
                 continue
             reading.publisher = pipeline.publishers[publisher]
+            reading.is_taught = name not in pipeline.frozen
             readers[publisher].append(reading)
             if reading.from_docs and publisher not in pipeline.annotating:
                 faults.append(_without_annotations(publisher, name))
     for publisher, found in readers.items():
         pipeline.publishers[publisher].wire(found)
-    return faults
+    return faults or [*faults_of_features(pipeline), *faults_of_drift(pipeline)]
 
 
 def _unknown_names(pipeline: Pipeline) -> Iterator[Fault]:

@@ -92,6 +92,12 @@ class MaskedModel:
             self.head = GuessingHead(encoder.width, n_pieces)
         self.parameters = ParameterStore.gather([("transformer", encoder), (LOSS, self.head)], device=device)
 
+    def bind_schedules(self, *, total_steps: int | None) -> None:
+        """Nothing inside follows a schedule."""
+
+    def begin_step(self, *, step: int, last_score: float | None) -> None:
+        """Every step is like the others."""
+
     def update(self, step: Sequence[Sequence[Example]], *, dropout: float, clock: Clock) -> dict[str, float]:
         """Guess the hidden pieces of a step's docs; gradients of the mean loss over all guesses are added.
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 
 from frostline.errors import ConfigError
-from frostline.layers.parameters import ParameterStore
+from frostline.layers.parameters import ParameterGroup, ParameterStore
 
 DEFAULT_DECAY = 0.999
 
@@ -62,10 +62,13 @@ class RunningAverages:
         """decay: None for the mean, else above 0 and below 1."""
         self.decay = decay
         self._values: dict[str, torch.Tensor] = {}
+        self._groups: tuple[ParameterGroup, ...] = ()  # whose averages they are
+        self._version = 0
         self._n_steps = 0
 
     def update(self, store: ParameterStore) -> None:
         """Take in the weights after a step; a group that was not there before starts as it is."""
+        self.fit(store)
         self._n_steps += 1
         n = self._n_steps
         weight = 1 / n if self.decay is None else 1 - min(self.decay, (1 + n) / (10 + n))
@@ -78,6 +81,26 @@ class RunningAverages:
                 self._values[group.name] = group.values.clone()
             else:
                 average.lerp_(group.values, weight)
+
+    def fit(self, store: ParameterStore) -> None:
+        """Follow the parameters into the store's present groups and shapes; what is new starts as it is."""
+        if self._groups and self._version != store.version:
+            old = {
+                (group.component, entry.name): entry.view(self._values[group.name])
+                for group in self._groups if group.name in self._values
+                for entry in group.entries
+            }  # fmt: skip
+            fitted = {}
+            for group in store.trainable_groups:
+                known = [entry for entry in group.entries if (group.component, entry.name) in old]
+                if known:
+                    fitted[group.name] = group.values.clone()
+                for entry in known:
+                    average = old[group.component, entry.name]
+                    average = store.carried(group.component, entry.name, average, since=self._version)
+                    entry.view(fitted[group.name]).copy_(average)
+            self._values = fitted
+        self._groups, self._version = store.trainable_groups, store.version
 
     def values(self) -> Mapping[str, torch.Tensor]:
         """The averages so far; empty before the first step."""

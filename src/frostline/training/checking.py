@@ -20,12 +20,23 @@ from frostline.config import registry
 from frostline.config.arguments import Fault, join, raise_faults
 from frostline.embedding.embedders import Embedder, embedder_nodes, embedder_of
 from frostline.embedding.hub import read_config
+from frostline.embedding.listener import reading_of
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, FrostlineError, did_you_mean
 from frostline.evaluation import weighted_score
+from frostline.pipeline.freezing import check_lowest
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.private_copies import with_private_copies
 from frostline.pipeline.vectors import layers_with_vectors
-from frostline.pipeline.wiring import connect, faults_of_layers, make_part, models_of, path_of, put_together
+from frostline.pipeline.wiring import (
+    connect,
+    faults_of_layers,
+    make_part,
+    models_of,
+    path_of,
+    private_embedders,
+    put_together,
+)
 from frostline.training.driver import check_ending
 from frostline.training.initialize import check_source
 from frostline.training.readiness import check_dev, check_words
@@ -118,6 +129,10 @@ def _of_inner_blocks(block: Mapping[str, Any], path: str) -> list[Finding]:
 
 def _of_pipeline(config: Mapping[str, Any]) -> list[Finding]:
     parts: dict[str, Any] = {}
+    copied, found = attempt(partial(with_private_copies, config), "training.replace_listeners")
+    if found:
+        return found
+    config = copied
     found = _of_block(config["pipeline"].get("tokenizer"), "pipeline.tokenizer")
     for name in config["pipeline"]["components"]:
         parts[name], faults = attempt(partial(make_part, config, name), f"components.{name}")
@@ -156,6 +171,8 @@ def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]
                     n_states[id(embedder)] = config.num_hidden_layers + 1
             else:
                 n_states[id(embedder)] = embedder.n_hidden_states
+    yield from _of_freezing(pipeline, n_states)
+    yield from _of_factors(pipeline)
     if is_connected:
 
         def n_states_of(embedder: Embedder) -> int | None:
@@ -163,6 +180,47 @@ def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]
 
         for error in faults_of_layers(pipeline, n_states_of):
             yield _finding(error, error.where or "")
+
+
+def _of_freezing(pipeline: Pipeline, n_states: Mapping[int, int]) -> Iterator[Finding]:
+    """Names that are no transformer's, more layers than an encoder has, schedules that can't be made."""
+    freezing = (pipeline.config.get("training") or {}).get("freezing") or {}
+    known: dict[str, Embedder] = {name: publisher.embedder for name, publisher in pipeline.publishers.items()}
+    for name, component in pipeline.components.items():
+        known.update(private_embedders(name, component.model))
+    known = {name: embedder for name, embedder in known.items() if isinstance(embedder, Transformer)}
+    for key in ("lowest_layers", "unfreezing"):
+        for name, value in (freezing.get(key) or {}).items():
+            path = f"training.freezing.{key}.{name}"
+            if name not in known:
+                fix = did_you_mean(name, known)
+                yield _finding(ConfigError(f"'{name}' is no transformer of the pipeline.", fix=fix), path)
+            elif key == "unfreezing":
+                yield from attempt(partial(_bound_rate, value, path, _length_of(pipeline.config)), path)[1]
+            else:
+                n_layers = n_states.get(id(known[name]), value + 1) - 1
+                yield from attempt(partial(check_lowest, name, value, n_layers), path)[1]
+
+
+def _bound_rate(value: Any, path: str, n_steps: int | None) -> Any:
+    rate = registry.resolve(value, path=path) if isinstance(value, dict) else value
+    return as_schedule(rate, where=path).bind(total_steps=n_steps)
+
+
+def _of_factors(pipeline: Pipeline) -> Iterator[Finding]:
+    """Schedules of gradient factors that need a length where the run has none."""
+    for name, model in models_of(pipeline):
+        for node in model.walk():
+            reading = reading_of(node)
+            if reading is not None and reading.schedule is not None:
+                check = partial(reading.schedule.bind, total_steps=_length_of(pipeline.config))
+                yield from attempt(check, f"{path_of(node, name)}.grad_factor")[1]
+
+
+def _length_of(config: Mapping[str, Any]) -> int | None:
+    """Steps of the run, as far as schedules must know for a first look; None where it has no length."""
+    training = config.get("training") or {}
+    return training.get("max_steps") or (STEPS_LOOKED_AT if training.get("max_epochs") else None)
 
 
 def _config_of_encoder(component: str, node: Model, transformer: Transformer) -> tuple[Any, list[Finding]]:

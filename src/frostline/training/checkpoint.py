@@ -11,7 +11,7 @@ counted (layers/randomness.py), so no generator's state is needed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -73,12 +73,12 @@ def digest_of_run(config: Mapping[str, Any], data: Mapping[str, str]) -> str:
 def save_best(folder: Path, store: ParameterStore, *, step: int) -> None:
     """Keep the weights that are in the store now as those of the best model, found at `step`."""
     with new_file(_best_file(folder, step)) as temporary:
-        save_tensors({group.name: group.values for group in store.trainable_groups}, temporary)
+        save_tensors({group.name: group.values for group in store.movable_groups}, temporary)
 
 
 def save_checkpoint(folder: Path, learner: Learner, progress: Progress, *, digest: str) -> None:
     """Write the state of a run; the checkpoint that was there is replaced when the new one is whole."""
-    tensors = {f"values/{group.name}": group.values for group in learner.store.trainable_groups}
+    tensors = {f"values/{group.name}": group.values for group in learner.store.movable_groups}
     tensors |= {f"optimizer/{name}": tensor for name, tensor in learner.optimizer.state_dict().items()}
     tensors |= {f"averages/{name}": tensor for name, tensor in learner.averages.state_dict().items()}
     metadata = {"format": FORMAT, "digest": digest, "progress": json.dumps(asdict(progress))}
@@ -97,8 +97,14 @@ class Found:
     reason: str
 
 
-def resume(folder: Path, learner: Learner, *, digest: str) -> Found:
-    """Go on from a checkpoint when there is one for this very run; nothing is changed when there is not."""
+def resume(
+    folder: Path, learner: Learner, *, digest: str, prepare: Callable[[Position], None] = lambda position: None
+) -> Found:
+    """Go on from a checkpoint when there is one for this very run; nothing is changed when there is not.
+
+    Args:
+        prepare: brings what follows a schedule to where the run stood, before moments are taken over.
+    """
     file = folder / STATE_FILE
     if not file.is_file():
         return Found(progress=None, reason="there is no checkpoint")
@@ -116,10 +122,11 @@ def resume(folder: Path, learner: Learner, *, digest: str) -> Found:
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         return Found(progress=None, reason=f"the checkpoint can't be read ({error})")
     values = _part(tensors, "values/")
-    expected = {group.name: group.values.shape for group in learner.store.trainable_groups}
+    expected = {group.name: group.values.shape for group in learner.store.movable_groups}
     if {name: tensor.shape for name, tensor in values.items()} != expected:
         return Found(progress=None, reason="the checkpoint has other weights than the pipeline")
-    for group in learner.store.trainable_groups:
+    prepare(progress.position)
+    for group in learner.store.movable_groups:
         group.values.copy_(values[group.name])
     learner.optimizer.load_state_dict(learner.store, _part(tensors, "optimizer/"))
     learner.averages.load_state_dict(_part(tensors, "averages/"), device=learner.store.device)

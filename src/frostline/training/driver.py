@@ -23,7 +23,7 @@ from frostline.tokens import Doc
 from frostline.training.averages import Averages, NoAverages
 from frostline.training.checkpoint import Learner, Progress, best_values, resume, save_best, save_checkpoint
 from frostline.training.loggers import ConsoleLogger, EvaluationRecord, Guarded, Logger, Plan, as_row, write_log
-from frostline.training.loop import Docs, Recipe, StepResult, Trainable, count_steps, train_steps
+from frostline.training.loop import Docs, Position, Recipe, StepResult, Trainable, count_steps, train_steps
 from frostline.training.memory import STEPS_BETWEEN, give_back
 from frostline.training.optimizer import Optimizer
 from frostline.training.saving import CHECKPOINT, LOG, MODEL_BEST, MODEL_LAST, TIMING, clear_leftovers, save_model
@@ -81,10 +81,13 @@ def check_ending(*, max_epochs: int, max_steps: int, patience: int) -> None:
         )
 
 
-def bind_schedules(docs: Docs, optimizer: Optimizer, recipe: Recipe, policy: Policy) -> tuple[Recipe, int | None]:
+def bind_schedules(
+    pipeline: Trainable, docs: Docs, optimizer: Optimizer, recipe: Recipe, policy: Policy
+) -> tuple[Recipe, int | None]:
     """Tell all schedules how long the run is; the recipe with its schedule bound, and the length in steps."""
     total_steps = count_steps(docs, recipe, max_steps=policy.max_steps)
     optimizer.bind(total_steps=total_steps)
+    pipeline.bind_schedules(total_steps=total_steps)
     dropout = recipe.dropout.bind(total_steps=total_steps)
     check_dropout(dropout, n_steps=total_steps or 1)  # at the last step it would be late to hear of it
     return replace(recipe, dropout=dropout), total_steps
@@ -116,7 +119,7 @@ def train(
     Any exception, Ctrl-C too, leaves the last state as model-last and is raised again.
     """
     check_ending(max_epochs=recipe.max_epochs, max_steps=policy.max_steps, patience=policy.patience)
-    recipe, total_steps = bind_schedules(train_docs, optimizer, recipe, policy)
+    recipe, total_steps = bind_schedules(pipeline, train_docs, optimizer, recipe, policy)
     learner = Learner(store=pipeline.parameters, optimizer=optimizer, averages=averages or NoAverages())
     run = _Run(pipeline=pipeline, dev_docs=dev_docs, learner=learner, policy=policy, place=place,
                logger=_watching(logger))  # fmt: skip
@@ -187,7 +190,7 @@ class _Run:
     def begin(self) -> int | None:
         """Clear up after a killed run and go on from its checkpoint; the step it goes on from, None for a new run."""
         clear_leftovers(self.place.output)
-        found = resume(self._checkpoint, self.learner, digest=self.place.digest)
+        found = resume(self._checkpoint, self.learner, digest=self.place.digest, prepare=self._stand_at)
         if found.progress is None:
             if self._checkpoint.exists():
                 say(f"training starts anew: {found.reason}")
@@ -201,6 +204,11 @@ class _Run:
             save_model(self.pipeline, self.place.output / MODEL_BEST, values=values)
         write_log(self.place.output / LOG, self.progress.history)
         return self.progress.position.step
+
+    def _stand_at(self, position: Position) -> None:
+        """Let the pipeline be as the latest step left it: what was frozen then has no moments in the checkpoint."""
+        if position.step:
+            self.pipeline.begin_step(step=position.step - 1, last_score=position.score_before)
 
     def go(self, train_docs: Docs, recipe: Recipe) -> Ending:
         """Step, evaluate, step, until something ends the run."""

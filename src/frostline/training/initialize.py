@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from thinc.api import Model
 
 from frostline.embedding import embedders
+from frostline.embedding.listener import COPY_OF
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ModelFileError
 from frostline.layers.randomness import Clock, seed_for
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.reading import reader_of
 from frostline.pipeline.vectors import attach_named
-from frostline.pipeline.wiring import embedding_width, faults_of_layers, finish, models_of, path_of
+from frostline.pipeline.wiring import assemble, embedding_width, faults_of_layers, finish, models_of, path_of
 from frostline.tokens import Doc
 
 
@@ -37,6 +40,19 @@ def initialize(pipeline: Pipeline, references: Callable[[], Iterable[Doc]], *, s
     finish(pipeline)
 
 
+def begin(config: dict[str, Any]) -> Pipeline:
+    """The pipeline of a filled config as it is before the first step, with labels from corpora.train.
+
+    Raises:
+        FrostlineError: what would stop a training with this config at its start.
+    """
+    system, training = config["system"], config["training"]
+    pipeline = assemble(config, device=system["device"])
+    docs = reader_of(config, "train")
+    initialize(pipeline, lambda: docs, seed=system["seed"] if training["seed"] is None else training["seed"])
+    return pipeline
+
+
 def load_encoders(pipeline: Pipeline, *, seed: int = 0) -> None:
     """Bring the weights of every transformer and tok2vec: from the source that its config names, or from the seed.
 
@@ -49,6 +65,8 @@ def load_encoders(pipeline: Pipeline, *, seed: int = 0) -> None:
         for number, node in enumerate(embedders.embedder_nodes(model)):
             check_source(name, node)
             use = f"initialize/{name}/embedding" + (f"-{number}" if number else "")
+            if node.attrs.get(COPY_OF):
+                use = f"initialize/{node.attrs[COPY_OF]}/embedding"
             embedders.prepare(node, seed=seed_for(Clock(seed=seed), use))
     for fault in faults_of_layers(pipeline):
         raise fault

@@ -17,10 +17,11 @@ from frostline.corpora.batching import epoch_order
 from frostline.errors import TrainingError
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock
+from frostline.layers.scheduling import Schedule
 from frostline.tokens import Doc, Example
 from frostline.training.averages import Averages
 from frostline.training.optimizer import Optimizer
-from frostline.training.schedules import Schedule, dropout_at
+from frostline.training.schedules import dropout_at
 
 Batcher = Callable[[Iterable[Doc]], Iterator[list[Doc]]]
 
@@ -39,6 +40,12 @@ class Trainable(Protocol):
     @property
     def parameters(self) -> ParameterStore:
         """All its weights."""
+
+    def bind_schedules(self, *, total_steps: int | None) -> None:
+        """Tell the schedules inside of it how long the run is; None when it has no length."""
+
+    def begin_step(self, *, step: int, last_score: float | None) -> None:
+        """Let what follows a schedule (gradient factors, what is frozen) be as it is at a step."""
 
     def update(self, step: Sequence[Sequence[Example]], *, dropout: float, clock: Clock) -> Mapping[str, float]:
         """Add a step's gradients, over its sub-batches; the mean loss by component. Nothing moves."""
@@ -66,6 +73,7 @@ class Position:
     step: int = 0  # optimizer steps done
     step_in_epoch: int = 0  # of them, in this epoch
     last_score: float | None = None
+    score_before: float | None = None  # the last score as the latest step saw it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,8 @@ def train_steps(
             clock = Clock(seed=recipe.seed, epoch=position.epoch, step=position.step)
             dropout = dropout_at(recipe.dropout, position.step, position.last_score)
             examples = [[Example(doc.without_annotations(), doc) for doc in batch] for batch in batches]
+            position.score_before = position.last_score
+            pipeline.begin_step(step=position.step, last_score=position.last_score)
             store.zero_gradients()
             losses = dict(pipeline.update(examples, dropout=dropout, clock=clock))
             _check_losses(losses, position.step)

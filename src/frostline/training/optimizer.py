@@ -17,7 +17,8 @@ import torch
 from frostline.config.registry import registry
 from frostline.errors import ConfigError, TrainingError, did_you_mean
 from frostline.layers.parameters import ParameterGroup, ParameterStore
-from frostline.training.schedules import Rate, Schedule, as_schedule
+from frostline.layers.scheduling import Rate, Schedule
+from frostline.training.schedules import as_schedule
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -68,6 +69,7 @@ class Adam:
         self.rates = dict(rates)
         self._inner: torch.optim.AdamW | None = None
         self._groups: tuple[ParameterGroup, ...] = ()
+        self._version = 0  # of the store, when the groups were its own
 
     def bind(self, *, total_steps: int | None) -> None:
         """Tell the learning rate's schedule how long the run is."""
@@ -94,6 +96,8 @@ class Adam:
         learn_rates = {group.component: rate * self.rates.get(group.component, 1.0) for group in self._groups}
         for group, settings in zip(self._groups, inner.param_groups, strict=True):
             settings["lr"] = learn_rates[group.component]
+        for group in self._groups:  # torch passes over what has no gradient: no momentum, no decay
+            group.values.grad = None if group.component in store.resting else group.gradients
         if inner.param_groups:
             inner.step()
         return OptimizerStep(grad_norm=norm, learn_rates=learn_rates)
@@ -130,7 +134,7 @@ class Adam:
             fix = did_you_mean(name, [group.component for group in store.groups])
             raise ConfigError(f"'{name}' is no component with weights.", where="training.optimizer.rates", fix=fix)
         kept = self._moments_by_parameter()
-        inner = _make_inner(groups, self.betas, self.eps, self.weight_decay)
+        inner, since = _make_inner(groups, self.betas, self.eps, self.weight_decay), self._version
         for group in groups:
             state = inner.state[group.values]
             for entry in group.entries:
@@ -138,8 +142,9 @@ class Adam:
                 if old is not None:
                     state["step"].copy_(torch.maximum(state["step"], old["step"]))
                     for key in MOMENTS:
-                        entry.view(state[key]).copy_(old[key])
-        self._inner, self._groups = inner, groups
+                        moment = store.carried(group.component, entry.name, old[key], since=since)
+                        entry.view(state[key]).copy_(moment)
+        self._inner, self._groups, self._version = inner, groups, store.version
         return inner
 
     def _moments_by_parameter(self) -> dict[tuple[str, str], dict[str, torch.Tensor]]:

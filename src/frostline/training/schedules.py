@@ -10,24 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol, TypeAlias, runtime_checkable
 
 from frostline.config.registry import registry
 from frostline.errors import ConfigError
-
-
-@runtime_checkable
-class Schedule(Protocol):
-    """What the loop and the optimizer ask of a schedule."""
-
-    def __call__(self, step: int, last_score: float | None = None) -> float:
-        """The value at a step (optimizer steps done before it), after the score of the last evaluation, if any."""
-
-    def bind(self, *, total_steps: int | None) -> Schedule:
-        """The same schedule for a run of that length; ConfigError when it needs a length and there is none."""
-
-
-Rate: TypeAlias = Schedule | float
+from frostline.layers.scheduling import Rate, Schedule
 
 
 def as_schedule(rate: Rate, *, where: str | None = None) -> Schedule:
@@ -133,6 +119,21 @@ class Piecewise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OneByOne:
+    """`first`, and one more after every `steps_each` steps."""
+
+    steps_each: int
+    first: int = 1
+
+    def __call__(self, step: int, last_score: float | None = None) -> float:
+        return float(self.first + step // self.steps_each)
+
+    def bind(self, *, total_steps: int | None) -> Schedule:
+        """Unchanged."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interpolated:
     """A straight line between (step, value) points; the first and the last value reach outwards."""
 
@@ -187,6 +188,16 @@ def piecewise(*, boundaries: Sequence[int], values: Sequence[float]) -> Piecewis
         )
     _check_values(*values, where="values")
     return Piecewise(boundaries=tuple(boundaries), values=tuple(values))
+
+
+@registry.schedules("frostline.one_by_one.v1")
+def one_by_one(*, steps_each: int, first: int = 1) -> OneByOne:
+    """Counts up from `first`, one more after every `steps_each` steps: layers that unfreeze (Howard and Ruder 2018)."""
+    if steps_each < 1:
+        message = f"steps_each is {steps_each}, but must be 1 or more."
+        raise ConfigError(message, where="steps_each", fix="Give the steps after which the next one begins to move.")
+    _check_values(first, where="first")
+    return OneByOne(steps_each=steps_each, first=first)
 
 
 @registry.schedules("frostline.interpolated.v1")
