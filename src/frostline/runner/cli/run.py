@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="with --dry: decisions as JSON")
     parser.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="run up to N steps at once")
     parser.add_argument("--keep-going", action="store_true", help="after a failure, go on with what does not need it")
+    parser.add_argument("--executor", choices=("local",), default="local", help="where steps run: on this machine")
     parser.add_argument("--no-report", action="store_true", help="do not make the report after a workflow")
     add_strict(parser)
     add_project_options(parser)
