@@ -29,7 +29,7 @@ def error_of(ground: Playground, *words: str) -> FrostlineError:
         (["gc", "--set", "vars.k=2"], "This verb takes no '--set'.", "Leave it out"),
         (["run", "all", "--bogus"], "Unknown argument '--bogus'.", "See --help."),
         (["run", "all", "--jbos=2"], "Unknown argument '--jbos=2'.", "Did you mean '--jobs'?"),
-        (["run", "all", "--executor", "ray"], "Argument --executor: invalid choice: 'ray' (choose from 'local').", "See:"),
+        (["run", "all", "--executor=x"], "Argument --executor: invalid choice: 'x' (choose from 'local').", "See:"),
         (["report"], "The project has no report.", "report: {}"),
     ],
 )
