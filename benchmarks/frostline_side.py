@@ -22,7 +22,7 @@ from frostline.corpora.converters import convert
 from frostline.evaluation.timing import peak_memory_mib
 from frostline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
-from frostline.pipeline.wiring import assemble, transformers_of
+from frostline.pipeline.wiring import assemble, embedders_of
 from frostline.tokens import Doc
 from frostline.training.averages import NoAverages
 from frostline.training.initialize import initialize
@@ -117,7 +117,7 @@ def train_frozen(pipeline: Pipeline, docs: Sequence[Doc], arguments: argparse.Na
     some = [docs[i] for i in range(min(len(docs), 8 * (arguments.warm_up + arguments.steps)))]
     with tempfile.TemporaryDirectory() as folder:
         attach_stores(pipeline, {}, Path(folder))
-        (transformer,) = transformers_of(pipeline)
+        (transformer,) = embedders_of(pipeline)
         n_words = sum(map(len, some))
         started = time.perf_counter()
         for first in range(0, len(some), 32):

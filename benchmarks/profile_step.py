@@ -29,11 +29,12 @@ from frostline.embedding.activations import Activations
 from frostline.embedding.batches import batches_by_length
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.pieces import PieceTable
+from frostline.embedding.transformer import Transformer
 from frostline.embedding.windows import plan_windows
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock
 from frostline.pipeline import Pipeline
-from frostline.pipeline.wiring import transformers_of
+from frostline.pipeline.wiring import embedders_of
 from frostline.tokens import Doc, Example
 
 CLOCKS: dict[str, Callable[[], float]] = {"cpu": time.process_time, "wall": time.perf_counter}
@@ -164,7 +165,8 @@ def watching(laps: Laps, pipeline: Pipeline) -> Iterator[None]:
 
 def floor(pipeline: Pipeline, batches: list[list[Doc]], arguments: argparse.Namespace, *, is_train: bool) -> float:
     """Seconds of the bare model over these batches, padded to their longest window."""
-    (transformer,) = transformers_of(pipeline)
+    (transformer,) = embedders_of(pipeline)
+    assert isinstance(transformer, Transformer)
     rows: list[dict[str, torch.Tensor]] = []
     for docs in batches:
         pieces = transformer.pieces_of(docs)
