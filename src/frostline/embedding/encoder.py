@@ -212,6 +212,12 @@ class Encoder(nn.Module):
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), running(self, is_train=self._is_train)  # called in the forward pass
 
+        if not getattr(self.model, "supports_gradient_checkpointing", False):
+            raise ConfigError(
+                f"A {self.model.config.model_type} encoder can't compute its layers twice.",
+                where="gradient_checkpointing",
+                fix="Set it to false; fewer words in a batch, or smaller windows, save memory too.",
+            )
         settings = {"use_reentrant": False, "context_fn": contexts}
         self.model.config.use_cache = False
         if hasattr(self.model, "activation_checkpointing_enable"):

@@ -7,7 +7,7 @@ A prediction opens its own batch beside it. What is open is closed on the way ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -15,7 +15,9 @@ from thinc.api import Model
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations, annotate, release
+from frostline.embedding.annotation_setters import AnnotationSetter, set_annotations
 from frostline.embedding.transformer import Transformer, transformer_of
+from frostline.errors import ConfigError
 from frostline.tokens import Doc
 
 
@@ -35,11 +37,18 @@ class Publisher:
     Args:
         name: of the component; `doc.activations[name]` is where annotating components find its output.
         model: made by `frostline.Transformer.v1`.
+        setters: name -> function that writes to docs: see annotation_setters.py.
     """
 
-    def __init__(self, name: str, model: Model[list[Doc], Activations]) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Model[list[Doc], Activations],
+        setters: Mapping[str, AnnotationSetter] | None = None,
+    ) -> None:
         self.name = name
         self.model = model
+        self.setters = dict(setters or {})
         self.readers: list[Reader] = []
         self._open: dict[tuple[bool, tuple[int, ...]], Activations] = {}
 
@@ -72,6 +81,8 @@ class Publisher:
         if annotating:
             annotate(docs, self.name, activations, in_step=is_train)
         try:
+            if annotating or not is_train:
+                set_annotations(self.setters, docs, activations, is_train=is_train, predict=self._predict)
             yield activations
         finally:
             if outer is None:
@@ -85,15 +96,34 @@ class Publisher:
         """The open activations of just this batch, in this order; None when it is not open."""
         return self._open.get((is_train, _identity(docs)))
 
+    def _predict(self, docs: Sequence[Doc]) -> Activations:
+        return self.transformer.compute(docs, is_train=False)
+
     def state(self) -> dict[str, Any]:
         """Nothing but weights and settings makes a publisher."""
         return {}
 
 
 @registry.components("transformer")
-def build_publisher(*, name: str, model: Model[list[Doc], Activations]) -> Publisher:
-    """Computes the shared embedding; `model` is a `frostline.Transformer.v1` or a replacement of yours."""
-    return Publisher(name, model)
+def build_publisher(
+    *,
+    name: str,
+    model: Model[list[Doc], Activations],
+    annotation_setters: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
+) -> Publisher:
+    """Computes the shared embedding.
+
+    model: a `frostline.Transformer.v1` or a replacement of yours.
+    annotation_setters: name -> block that calls one of the registered annotation_setters.
+    """
+    for key, setter in annotation_setters.items():
+        if not callable(setter):
+            raise ConfigError(
+                f"The annotation setter '{key}' is no function, but {setter!r}.",
+                where=f"annotation_setters.{key}",
+                fix='Give a block such as {"@annotation_setters": "mine.v1"}.',
+            )
+    return Publisher(name, model, annotation_setters)
 
 
 def _identity(docs: Sequence[Doc]) -> tuple[int, ...]:

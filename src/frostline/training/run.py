@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from frostline.config import registry
-from frostline.embedding.store import ActivationCache, open_activations
+from frostline.embedding.cache import ActivationCache
+from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
 from frostline.files import refuse_to_lose, remove_tree
@@ -64,7 +65,7 @@ def train(
     check_predictions(pipeline, dev_docs, training["score_weights"])
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
-    attach_stores(pipeline, training.get("activations") or {}, cache)
+    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=training["activation_cache_mib"])
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, transformer in enumerate(transformers_of(pipeline)):
         data[f"encoder-{number}"] = transformer.ready.digest()
@@ -94,12 +95,13 @@ def train(
         remove_tree(cache)
 
 
-def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> None:
+def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384) -> None:
     """Let frozen transformers read their activations where they are, and keep what they compute themselves.
 
     Args:
         paths: publisher -> folder that `frostline embed` wrote.
         cache: where the private cache of the run goes.
+        max_mib: of each transformer's private cache; 0 for none.
     Raises:
         ConfigError: a name is no publisher, a publisher with a path is not frozen, or the folder was made with
             another encoder or other settings.
@@ -119,8 +121,15 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> 
         _compare(store.settings, transformer.store_settings(), path, where)
         transformer.stores.append(store)
     for number, transformer in enumerate(transformers_of(pipeline)):
-        if _is_frozen(transformer):
-            transformer.stores.append(ActivationCache(cache / str(number), transformer.store_settings()))
+        if _is_frozen(transformer) and max_mib:
+            transformer.stores.append(
+                ActivationCache(
+                    cache / str(number),
+                    transformer.store_settings(),
+                    max_bytes=max_mib << 20,
+                    storage=transformer.settings.storage,
+                )
+            )
 
 
 def _is_frozen(transformer: Transformer) -> bool:
