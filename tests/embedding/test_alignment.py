@@ -26,7 +26,10 @@ TOKENIZERS = {
     "unigram": unigram_tokenizer,
 }
 ANY = st.text(st.characters(codec=None, exclude_categories=()), min_size=1, max_size=9)  # halves of pairs too
-STRANGE = st.sampled_from([" ", "\t", "\u200b", "\x00", "\u0085", "\ufeff", "e\u0301", "ﬁ", "\u2028", "𝔘", "🏳️‍🌈", "x" * 70])
+STRANGE = st.sampled_from(
+    [" ", "\t", "\u200b", "\x00", "\u0085", "\ufeff", "e\u0301", "\ufb01", "\u2028", "\U0001d518",
+     "\U0001f3f3\ufe0f\u200d\U0001f308", "x" * 70]
+)  # fmt: skip
 WORDS = st.lists(st.one_of(ANY, STRANGE, st.sampled_from(TEXT)), max_size=9)
 
 
