@@ -30,6 +30,7 @@ from frostline.training.driver import train as drive
 from frostline.training.initialize import initialize
 from frostline.training.loggers import Logger
 from frostline.training.loop import Recipe
+from frostline.training.loss_scale import with_loss_scale
 from frostline.training.randomness import set_up
 from frostline.training.readiness import check_predictions
 from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
@@ -65,7 +66,8 @@ def train(
     check_predictions(pipeline, dev_docs, training["score_weights"])
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
-    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=training["activation_cache_mib"])
+    max_mib = training.get("activation_cache_mib", 16384)
+    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib)
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, transformer in enumerate(transformers_of(pipeline)):
         data[f"encoder-{number}"] = transformer.ready.digest()
@@ -74,7 +76,10 @@ def train(
             pipeline,
             train_docs,
             dev_docs,
-            optimizer=registry.resolve(training["optimizer"], path="training.optimizer"),
+            optimizer=with_loss_scale(
+                registry.resolve(training["optimizer"], path="training.optimizer"),
+                [transformer.ready for transformer in transformers_of(pipeline)],
+            ),
             recipe=_recipe(config),
             policy=Policy(
                 max_steps=training["max_steps"],
@@ -159,6 +164,7 @@ def _recipe(config: Mapping[str, Any]) -> Recipe:
         dropout=as_schedule(_resolved(training["dropout"], "training.dropout"), where="training.dropout"),
         accumulate_gradient=training["accumulate_gradient"],
         max_epochs=training["max_epochs"],
+        on_out_of_memory=training.get("on_out_of_memory", "fail"),
     )
 
 
