@@ -89,8 +89,8 @@ def test_a_batch_without_padding_is_masked_when_asked_for(family: str, monkeypat
         masked.append(mask is not None)
         return torchs_own(module, query, key, value, mask, **settings)
 
-    monkeypatch.setattr(attention_module, "sdpa_attention_forward", spy)
     model = tiny_encoder(family).model
+    monkeypatch.setattr(attention_module, "sdpa_attention_forward", spy)
     ids = torch.tensor([[5, 6, 7]])
 
     with torch.no_grad():

@@ -10,7 +10,8 @@ import torch
 
 from frostline.embedding.batches import Run, SpecialTokens
 from frostline.embedding.encoder import Encoder
-from frostline.embedding.packed import can_pack, packed_batches, window_attention
+from frostline.embedding.layouts import Layout, Rows
+from frostline.embedding.packed import packed_batches, window_attention
 from frostline.embedding.pieces import Pieces
 from frostline.embedding.windows import Windows, plan_windows
 from tests.embedding.tiny import FAMILIES, WIDTH, random_pieces, tiny_encoder
@@ -24,7 +25,7 @@ def windows_of(pieces: Pieces, *, window: int = 40, stride: int = 40) -> Windows
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_encoders_with_local_or_relative_positions_are_not_packed(family: str) -> None:
-    assert can_pack(tiny_encoder(family).model) == (family in PACKING)
+    assert (tiny_encoder(family).layout.rows is Rows.PACKED) == (family in PACKING)
 
 
 @pytest.mark.parametrize("family", PACKING)
@@ -40,7 +41,7 @@ def test_packing_changes_no_gradient(family: str, monkeypatch: pytest.MonkeyPatc
         return {name: p.grad.clone() for name, p in encoder.named_parameters() if p.grad is not None}
 
     packed = gradients()
-    monkeypatch.setattr(encoder, "_can_pack", False)
+    monkeypatch.setattr(encoder, "layout", Layout(rows=Rows.PADDED))
     padded = gradients()
 
     assert packed.keys() == padded.keys()
@@ -84,4 +85,4 @@ def test_rows_stay_within_the_limit_but_hold_a_window_at_least() -> None:
 
 
 def test_the_real_encoder_is_packed(minilm: Path) -> None:
-    assert Encoder.from_folder(minilm)._can_pack
+    assert Encoder.from_folder(minilm).layout.rows is Rows.PACKED

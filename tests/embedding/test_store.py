@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.embedding.store import ActivationCache, activation_key, open_activations, write_activations
+from frostline.embedding.cache import ActivationCache
+from frostline.embedding.store import activation_key, open_activations, round_as_stored, write_activations
 from frostline.errors import StoreError
 from frostline.tokens import Doc
 
@@ -136,101 +136,6 @@ def test_values_of_another_shape_are_refused(tmp_path: Path) -> None:
         write_activations(tmp_path / "a", SETTINGS, [*entries(), (b"x" * 16, np.zeros((1, 2, 5), dtype=np.float32))])
 
 
-def test_a_cache_is_found_again_by_the_next_process(tmp_path: Path) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    for key, values in entries():
-        cache.put(key, values)
-    cache.close()
-
-    again = ActivationCache(tmp_path / "c", SETTINGS)
-
-    assert len(again) == 6
-    got = again.get(entries()[4][0])
-    assert got is not None
-    assert np.array_equal(got.numpy(), entries()[4][1])
-
-
-@pytest.mark.parametrize("n_lost", [1, 40, 199, 203, 210])
-def test_what_a_kill_left_unfinished_is_ignored_and_overwritten(tmp_path: Path, n_lost: int) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    for key, values in entries():
-        cache.put(key, values)
-    cache.close()
-    file = tmp_path / "c" / "activations.bin"
-    os.truncate(file, file.stat().st_size - n_lost)  # the last doc takes 200 bytes and 40 before them
-
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    assert len(cache) == 5
-    key, values = entries()[5]
-    assert cache.put(key, values)
-    cache.close()
-
-    again = ActivationCache(tmp_path / "c", SETTINGS)
-    assert len(again) == 6
-    got = again.get(key)
-    assert got is not None
-    assert np.array_equal(got.numpy(), values)
-
-
-def test_a_damaged_record_is_ignored(tmp_path: Path) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    for key, values in entries():
-        cache.put(key, values)
-    cache.close()
-    file = tmp_path / "c" / "activations.bin"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-
-    assert len(ActivationCache(tmp_path / "c", SETTINGS)) == 5
-
-
-@pytest.mark.parametrize("change", [{"encoder": "abd"}, {"window": 9}, {"layers": [1]}])
-def test_a_cache_of_other_settings_is_dropped(tmp_path: Path, change: dict[str, object]) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    for key, values in entries():
-        cache.put(key, values)
-    cache.close()
-
-    other = ActivationCache(tmp_path / "c", SETTINGS | change)
-
-    assert len(other) == 0
-    assert other.get(entries()[3][0]) is None
-
-
-def test_a_cache_in_another_storage_is_dropped(tmp_path: Path) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    cache.put(*entries()[3])
-    cache.close()
-
-    assert len(ActivationCache(tmp_path / "c", SETTINGS, storage="bf16")) == 0
-
-
-def test_a_cache_never_grows_beyond_its_bound(tmp_path: Path) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS, max_bytes=600)
-
-    kept = [key for key, values in entries(20) if cache.put(key, values)]
-
-    assert 0 < len(kept) < 20
-    assert cache.n_bytes == (tmp_path / "c" / "activations.bin").stat().st_size <= 600
-    assert all(cache.get(key) is not None for key in kept)
-
-
-def test_a_full_disk_ends_the_storing_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = ActivationCache(tmp_path / "c", SETTINGS)
-    cache.put(*entries()[2])
-
-    def no_space(*arguments: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", no_space)
-    assert not cache.put(*entries()[3])
-    monkeypatch.undo()
-
-    assert cache.get(entries()[2][0]) is not None
-    assert cache.get(entries()[3][0]) is None
-
-
 def test_an_unknown_storage_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="bf16"):
         write_activations(tmp_path / "a", SETTINGS, entries(), storage="b16")
@@ -248,6 +153,29 @@ def test_a_docs_key_knows_its_words_and_its_spaces() -> None:
     ]
 
     assert len({key, *map(activation_key, others)}) == 7
+
+
+def test_a_docs_key_knows_the_windows_that_were_chosen_for_it() -> None:
+    doc = Doc.from_words(["frost", "line", "!"])
+    chosen = [[], [(0, 3)], [(0, 2), (2, 3)], [(0, 2), (1, 3)]]
+
+    keys = {activation_key(doc, np.array(spans, dtype=np.int64).reshape(-1, 2)) for spans in chosen}
+
+    assert len({activation_key(doc), *keys}) == 5
+
+
+@pytest.mark.parametrize("storage", ["float32", "bf16", "float16"])
+def test_what_was_rounded_comes_back_to_the_bit(tmp_path: Path, storage: str) -> None:
+    extreme = torch.tensor([[[1e30, -1e30, 1e-30, 0.1, -0.0, 65504.0]]])
+    rounded = round_as_stored(extreme.clone(), storage)
+
+    write_activations(tmp_path / "a", SETTINGS, [(b"x" * 16, rounded)], storage=storage)
+    got = open_activations(tmp_path / "a").get(b"x" * 16)
+
+    assert got is not None
+    assert got.numpy().tobytes() == rounded.numpy().tobytes()
+    assert got.isfinite().all()
+    assert torch.equal(rounded, extreme) == (storage == "float32")
 
 
 def test_a_docs_key_knows_nothing_else() -> None:

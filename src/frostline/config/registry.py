@@ -44,6 +44,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "tokenizers": ("frostline.corpora",),
     "windows": ("frostline.embedding",),
     "poolings": ("frostline.embedding",),
+    "annotation_setters": ("frostline.embedding",),
     "losses": ("frostline.layers", "frostline.components", "frostline.training"),
     "initializers": ("frostline.layers",),
     "ops": (),
@@ -171,6 +172,7 @@ class Registry:
         self.tokenizers = Namespace("tokenizers")
         self.windows = Namespace("windows")
         self.poolings = Namespace("poolings")
+        self.annotation_setters = Namespace("annotation_setters")
         self.losses = Namespace("losses")
         self.initializers = Namespace("initializers")
         self.ops = Namespace("ops")

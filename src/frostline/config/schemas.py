@@ -95,6 +95,10 @@ class TrainingSection(Section):
         "none", description='weights that are evaluated and saved: "none" as they are, "mean" of all steps, or a decay'
     )
     activations: dict[str, str] = Field({}, description="frozen publisher = folder that `frostline embed` wrote for it")
+    activation_cache_mib: Count = Field(16384, description="a frozen transformer may keep for the run; 0: nothing")
+    on_out_of_memory: Literal["fail", "halve"] = Field(
+        "fail", description='"halve" tries the step again in batches of half the docs, which is a matter of luck'
+    )
     score_weights: dict[str, Finite] = Field({}, description="metric = its weight in the score that picks the best")
     batcher: Batcher = Field(description="puts docs into batches")
     optimizer: Optimizer = Field(description="moves the weights")

@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from frostline.embedding.alignment import Alignment
 from frostline.embedding.pooling import Pooling, pool
 from frostline.tokens import Doc
 
@@ -51,6 +54,7 @@ class Activations:
         n_pieces_of_token: (n_tokens,) of the whole batch.
         layers: the encoder's layers that `pieces` holds, as numbers of hidden states.
         n_all_layers: how many hidden states the encoder has, so that -1 and n_all_layers - 1 are one layer.
+        ids: (n_pieces,) the pieces in the encoder's vocabulary; None where nobody said.
     """
 
     docs: tuple[Doc, ...]
@@ -58,7 +62,9 @@ class Activations:
     n_pieces_of_token: Tensor
     layers: tuple[int, ...]
     n_all_layers: int
+    ids: NDArray[np.int64] | None = None
     views: dict[tuple[int, str | Pooling], View] = field(default_factory=dict)
+    _borders: NDArray[np.int64] | None = None
 
     @property
     def has_way_back(self) -> bool:
@@ -83,6 +89,19 @@ class Activations:
             else:
                 self.views[key] = View(values=values)
         return self.views[key]
+
+    def share_of(self, index: int) -> Share:
+        """The part of doc `index` of the batch."""
+        lengths = [len(doc) for doc in self.docs[: index + 1]]
+        return Share(self, index, sum(lengths[:-1]), sum(lengths))
+
+    @property
+    def borders(self) -> NDArray[np.int64]:
+        """(n_tokens + 1,) token i of the batch has the pieces borders[i] to borders[i + 1]."""
+        if self._borders is None:
+            counts = self.n_pieces_of_token.cpu().numpy()
+            self._borders = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        return self._borders
 
     def backward(self) -> bool:
         """Send the gradients that the readers added through the publisher, once; False when there is none."""
@@ -111,6 +130,21 @@ class Share:
         """(n_tokens, width) float32 of this doc, without a graph."""
         return self.activations.view(layer, pooling).values[self.start : self.end].detach()
 
+    def pieces(self, layer: int = -1) -> Tensor:
+        """(n_pieces, width) float32 of this doc's word pieces, without a graph; a view of the batch's."""
+        borders, of_batch = self.activations.borders, self.activations
+        row = of_batch.layers.index(layer % of_batch.n_all_layers)
+        return of_batch.pieces[row, int(borders[self.start]) : int(borders[self.end])].detach()
+
+    @property
+    def alignment(self) -> Alignment:
+        """Which of the doc's pieces are which token's."""
+        borders = self.activations.borders[self.start : self.end + 1]
+        first, last = int(borders[0]), int(borders[-1])
+        ids = self.activations.ids
+        of_doc = np.zeros(last - first, dtype=np.int64) if ids is None else ids[first:last]
+        return Alignment(ids=of_doc, borders=borders - first)
+
 
 @dataclass(slots=True)
 class Published:
@@ -120,10 +154,22 @@ class Published:
     in_step: Share | None = None
 
     def tokens(self, layer: int = -1, pooling: str | Pooling = "mean") -> Tensor:
-        """The newest activations of the doc's tokens, (n_tokens, width) float32."""
+        """The newest activations of the doc's tokens, (n_tokens, width) float32; zeros for one without pieces."""
+        return self._newest().tokens(layer, pooling)
+
+    def pieces(self, layer: int = -1) -> Tensor:
+        """The newest activations of the doc's word pieces, (n_pieces, width) float32."""
+        return self._newest().pieces(layer)
+
+    @property
+    def alignment(self) -> Alignment:
+        """The doc's word pieces, and which are which token's."""
+        return self._newest().alignment
+
+    def _newest(self) -> Share:
         if self.latest is None:
             raise LookupError("The activations of this doc were released.")
-        return self.latest.tokens(layer, pooling)
+        return self.latest
 
 
 def annotate(docs: Sequence[Doc], name: str, activations: Activations, *, in_step: bool) -> None:

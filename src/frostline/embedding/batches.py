@@ -80,16 +80,23 @@ class Batch:
 
 
 def batches_by_length(
-    ids: Ints, windows: Windows, special: SpecialTokens, *, max_batch_pieces: int
+    ids: Ints, windows: Windows, special: SpecialTokens, *, max_batch_pieces: int, equal: bool = False
 ) -> Iterator[Batch]:
-    """Rows sorted by length, longest first, at most `max_batch_pieces` padded pieces at once (but at least one row)."""
+    """Rows sorted by length, longest first, at most `max_batch_pieces` padded pieces at once (but at least one row).
+
+    Args:
+        equal: only rows of one length in a batch, so that there is no padding.
+    """
     order = np.argsort(-windows.n_pieces, kind="stable")
+    in_order = windows.n_pieces[order]
     start = 0
     while start < len(order):
-        length = int(windows.n_pieces[order[start]]) + special.n
-        n_rows = max(1, max_batch_pieces // length)
-        yield _lay_out(ids, windows, order[start : start + n_rows], special, length=length)
-        start += n_rows
+        length = int(in_order[start]) + special.n
+        end = start + max(1, max_batch_pieces // length)
+        if equal:
+            end = min(end, start + int((in_order[start:end] == in_order[start]).sum()))
+        yield _lay_out(ids, windows, order[start:end], special, length=length)
+        start = end
 
 
 def batches_of_fixed_shapes(
@@ -100,6 +107,7 @@ def batches_of_fixed_shapes(
     n_padded_pieces: int,
     max_length: int,
     leave_padding: bool,
+    equal: bool = False,
 ) -> Iterator[Batch]:
     """Rows in shapes that depend on nothing but the length of the row itself.
 
@@ -108,9 +116,12 @@ def batches_of_fixed_shapes(
         max_length: of a row, special tokens included.
         leave_padding: have some position masked in every batch, for encoders that would take another path, with
             other rounding, through a batch without padding.
+        equal: no padding within a row; rows that fill up the shape repeat the batch's first.
     """
     longest = int(windows.n_pieces.max(initial=0))
-    lengths = np.array([fixed_length(n, special.n, max_length) for n in range(longest + 1)])
+    lengths = np.array(
+        [n + special.n if equal else fixed_length(n, special.n, max_length) for n in range(longest + 1)]
+    )
     length_of_window = lengths[windows.n_pieces]
     for length in np.unique(length_of_window)[::-1].tolist():
         n_rows = fixed_rows(length, n_padded_pieces, leave_padding=leave_padding)
@@ -119,7 +130,7 @@ def batches_of_fixed_shapes(
             chosen = waiting[:n_rows]
             if leave_padding and len(chosen) == n_rows and bool((windows.n_pieces[chosen] + special.n == length).all()):
                 chosen = chosen[:-1]
-            yield _lay_out(ids, windows, chosen, special, length=length, n_rows=n_rows)
+            yield _lay_out(ids, windows, chosen, special, length=length, n_rows=n_rows, repeat_first=equal)
             waiting = waiting[len(chosen) :]
 
 
@@ -138,7 +149,14 @@ def fixed_rows(length: int, n_padded_pieces: int, *, leave_padding: bool = False
 
 
 def _lay_out(
-    ids: Ints, windows: Windows, chosen: Ints, special: SpecialTokens, *, length: int, n_rows: int | None = None
+    ids: Ints,
+    windows: Windows,
+    chosen: Ints,
+    special: SpecialTokens,
+    *,
+    length: int,
+    n_rows: int | None = None,
+    repeat_first: bool = False,
 ) -> Batch:
     """Rows of the `chosen` windows, in that order; `n_rows` more than there are windows are filled up."""
     n_rows = len(chosen) if n_rows is None else n_rows
@@ -159,6 +177,8 @@ def _lay_out(
 
     n_filled = np.ones(n_rows, dtype=np.int64)
     n_filled[: len(chosen)] = n_pieces + n_prefix + n_suffix
+    if repeat_first:
+        rows[len(chosen) :], n_filled[len(chosen) :] = rows[0], n_filled[0]
     full = bool((n_filled == length).all())
     mask = None if full else (np.arange(length) < n_filled[:, None]).astype(np.int64)
     return Batch(

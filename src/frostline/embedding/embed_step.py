@@ -7,18 +7,18 @@ bit for bit; runs find them by what the windows see, so a changed word, encoder 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 import torch
 
-from frostline.embedding.store import activation_key, write_activations
+from frostline.corpora.batching import batch_by_words
+from frostline.embedding.store import write_activations
 from frostline.embedding.transformer import Transformer
 from frostline.tokens import Doc
 
-DOCS_AT_ONCE = 1024
+WORDS_AT_ONCE = 20_000  # in whole docs
 
 
 def embed(
@@ -37,10 +37,9 @@ def embed(
 
     def entries() -> Iterator[tuple[bytes, npt.NDArray[Any]]]:
         seen: set[bytes] = set()
-        for batch in _batches(docs):
+        for batch in batch_by_words(docs, WORDS_AT_ONCE):
             fresh = []
-            for doc in batch:
-                key = activation_key(doc)
+            for key, doc in zip(transformer.keys_of(batch), batch, strict=True):
                 if len(doc) and key not in seen:
                     seen.add(key)
                     fresh.append((key, doc))
@@ -52,7 +51,8 @@ def embed(
                 yield key, part
             say(f"embedded {counts['words']:,} words in {counts['docs']:,} docs")
 
-    write_activations(output, transformer.store_settings(), entries())
+    storage = transformer.settings.storage
+    write_activations(output, transformer.store_settings(), entries(), storage=storage)
     return counts["docs"]
 
 
@@ -60,9 +60,3 @@ def _compute(transformer: Transformer, docs: Sequence[Doc]) -> list[npt.NDArray[
     with torch.no_grad():
         computed, lengths = transformer.frozen_activations(docs)
     return [part.cpu().numpy() for part in torch.split(computed, lengths, dim=1)]
-
-
-def _batches(docs: Iterable[Doc]) -> Iterator[list[Doc]]:
-    stream = iter(docs)
-    while batch := list(islice(stream, DOCS_AT_ONCE)):
-        yield batch

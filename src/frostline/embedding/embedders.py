@@ -7,7 +7,7 @@ A layer without one that gives a row for each token serves as well: `tok2vec.pub
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,15 +98,31 @@ def embedders_in(model: Model) -> Iterator[Embedder]:
 def prepare(node: Model, *, seed: int) -> None:
     """Bring the weights of a layer with an embedder, and show its module to whoever walks the model."""
     embedder = embedder_of(node)
-    embedder.prepare(seed=seed)
+    with _told_by_path(node, embedder):
+        embedder.prepare(seed=seed)
     node.attrs["torch_module"] = embedder.module
 
 
 def load(node: Model, folder: Path) -> None:
     """The same from a saved model's folder."""
     embedder = embedder_of(node)
-    embedder.load(folder)
+    with _told_by_path(node, embedder):
+        embedder.load(folder)
     node.attrs["torch_module"] = embedder.module
+
+
+@contextmanager
+def _told_by_path(node: Model, embedder: Embedder) -> Iterator[None]:
+    """Let faults of a layer's settings name the place of its block in the config."""
+    path = node.attrs.get(CONFIG_PATH)
+    if hasattr(embedder, "path"):
+        embedder.path = path
+    try:
+        yield
+    except ConfigError as error:
+        if path and error.where and "." not in error.where:
+            error.where = f"{path}.{error.where}"
+        raise
 
 
 def check_layer(layer: int, n_all: int, *, where: str | None = None) -> None:

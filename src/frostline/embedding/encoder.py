@@ -8,9 +8,8 @@ Files are hub.py's business, layouts batches.py's.
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,17 +19,14 @@ from torch import Tensor, nn
 
 from frostline.embedding import hub
 from frostline.embedding.adapters import ADAPTER, AdapterSettings, add_adapters, load_adapters
-from frostline.embedding.attention import MAX_LENGTH, always_masked, use_fast_attention
-from frostline.embedding.batches import (
-    Batch,
-    SpecialTokens,
-    batches_by_length,
-    batches_of_fixed_shapes,
-    ranks_of_covers,
-)
+from frostline.embedding.attention import always_masked, use_fast_attention
+from frostline.embedding.batches import Batch, SpecialTokens
 from frostline.embedding.dropout import use_fast_dropout
-from frostline.embedding.packed import can_pack, first_position_of, inputs_of_row, packed_batches
+from frostline.embedding.layouts import layout_of, shape_of
+from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
+from frostline.embedding.packed import inputs_of_row
 from frostline.embedding.pieces import Pieces, Tokenizer
+from frostline.embedding.readings import Sums, average
 from frostline.embedding.windows import Windows
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.modes import running
@@ -40,7 +36,7 @@ HuggingFaceConfig: TypeAlias = Any
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 NO_LIMIT = 1 << 20  # pieces in a window of an encoder without a table of positions
-FROZEN_BATCH_PIECES = {"cpu": 512, "cuda": 16384}  # padded, of one fixed shape: as fast there as any larger one
+READINGS_AT_ONCE = 32768  # pieces of windows whose vectors wait for others to be averaged with, without a graph
 
 
 class Encoder(nn.Module):
@@ -67,15 +63,18 @@ class Encoder(nn.Module):
         if precision not in PRECISIONS:
             raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
         self.model = model.float()
+        self.special = SpecialTokens.of(tokenizer)
         self._can_always_mask = use_fast_attention(model)
-        self._can_pack = self._can_always_mask and can_pack(self.model)
+        with running(self, is_train=False):
+            self.width, self.n_hidden_states = shape_of(self.model)  # vectors' numbers; layers that can be asked for
+            self.layout = layout_of(self.model, self.special, has_own_attention=self._can_always_mask)
         use_fast_dropout(model)
         self.tokenizer = tokenizer
         self.precision = precision
         self.dtype = PRECISIONS[precision]
-        self.special = SpecialTokens.of(tokenizer)
+        self.gradient_scale = GradientScale()
         self._takes_type_ids = "token_type_ids" in inspect.signature(model.forward).parameters
-        self._low = _LowPrecisionCopy(self.dtype)
+        self._low = LowPrecisionCopy(self.dtype)
         self.adapter: AdapterSettings | None = None
         self._is_train = False  # of the latest forward, for what the backward pass computes again
         if checkpointing:
@@ -126,16 +125,6 @@ class Encoder(nn.Module):
             load_adapters(self.model, settings, folder / ADAPTER)
 
     @property
-    def width(self) -> int:
-        """Numbers in one vector."""
-        return int(self.model.config.hidden_size)
-
-    @property
-    def n_hidden_states(self) -> int:
-        """Layers that can be asked for: the embeddings, number 0, and what each layer gives."""
-        return int(self.model.config.num_hidden_layers) + 1
-
-    @property
     def max_content_pieces(self) -> int:
         """The longest window the encoder's positions allow, special tokens not counted."""
         return _n_positions(self.model, self.tokenizer) - self.special.n
@@ -145,6 +134,20 @@ class Encoder(nn.Module):
         """Where the parameters are."""
         device: torch.device = next(self.model.parameters()).device
         return device
+
+    def facts(self) -> dict[str, str | int]:
+        """What it is and how it computes, for people: `frostline debug model` shows it."""
+        return {
+            "family": str(self.model.config.model_type),
+            "width": self.width,
+            "hidden_states": self.n_hidden_states,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "longest_window": self.max_content_pieces,
+            "attention": str(self.model.config._attn_implementation),
+            "rows": self.layout.rows.value,
+            "rows_reason": self.layout.reason,
+            "precision": self.precision,
+        }
 
     def digest(self) -> str:
         """Hex SHA-256 of all that decides the numbers: weights, config, tokenizer, precision."""
@@ -172,30 +175,39 @@ class Encoder(nn.Module):
             max_batch_pieces: padded pieces that go through the network at once, above 0.
             seed: what dropout is a function of; None leaves it to torch's generator.
         Returns:
-            (len(layers), n_pieces, width) float32 on the module's device.
+            (len(layers), n_pieces, width) float32 on the module's device; zeros for a piece that is in no window.
         """
-        batches = self._batches(pieces, windows, max_batch_pieces)
+
+        def batches(part: Windows) -> Iterator[Batch]:
+            return self.layout.batches(
+                pieces.ids, part, self.special, max_batch_pieces=max_batch_pieces, device=self.device.type
+            )
+
         self._is_train = is_train
         with running(self, is_train=is_train), _seeded(seed, self.device):
             if torch.is_grad_enabled():
-                return self._in_graph(batches, windows, self._numbers(layers))
-            return self._without_graph(batches, windows, self._numbers(layers))
+                return self._in_graph(batches(windows), windows, len(pieces), self._numbers(layers))
+            n_at_once = max(READINGS_AT_ONCE, max_batch_pieces)
+            return self._without_graph(batches, windows, len(pieces), self._numbers(layers), n_at_once)
 
     def forward_frozen(self, pieces: Pieces, windows: Windows, *, layers: tuple[int, ...] = (-1,)) -> Tensor:
         """As `forward` in prediction, without a graph; each window's numbers are a function of that window alone.
 
         Bit for bit, whatever else is in the batch, for one number of threads on one kind of machine.
         """
-        batches = batches_of_fixed_shapes(
-            pieces.ids,
-            windows,
-            self.special,
-            n_padded_pieces=FROZEN_BATCH_PIECES.get(self.device.type, 512),
-            max_length=self.max_content_pieces + self.special.n,
-            leave_padding=not self._can_always_mask,
-        )
+
+        def batches(part: Windows) -> Iterator[Batch]:
+            return self.layout.frozen_batches(
+                pieces.ids,
+                part,
+                self.special,
+                max_length=self.max_content_pieces + self.special.n,
+                device=self.device.type,
+                leave_padding=not self._can_always_mask,
+            )
+
         with torch.no_grad(), running(self, is_train=False), always_masked():
-            return self._without_graph(batches, windows, self._numbers(layers))
+            return self._without_graph(batches, windows, len(pieces), self._numbers(layers), READINGS_AT_ONCE)
 
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:
@@ -209,20 +221,18 @@ class Encoder(nn.Module):
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), running(self, is_train=self._is_train)  # called in the forward pass
 
+        if not getattr(self.model, "supports_gradient_checkpointing", False):
+            raise ConfigError(
+                f"A {self.model.config.model_type} encoder can't compute its layers twice.",
+                where="gradient_checkpointing",
+                fix="Set it to false; fewer words in a batch, or smaller windows, save memory too.",
+            )
         settings = {"use_reentrant": False, "context_fn": contexts}
         self.model.config.use_cache = False
         if hasattr(self.model, "activation_checkpointing_enable"):
             self.model.activation_checkpointing_enable(settings)
         else:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=settings)
-
-    def _batches(self, pieces: Pieces, windows: Windows, max_batch_pieces: int) -> Iterator[Batch]:
-        """Without padding where the encoder bears it; GPUs prefer few large calls, and long windows fused attention."""
-        longest = int(windows.n_pieces.max(initial=0)) + self.special.n
-        if self._can_pack and self.device.type == "cpu" and longest <= MAX_LENGTH:
-            return packed_batches(pieces.ids, windows, self.special, max_batch_pieces=max_batch_pieces,
-                                  first_position=first_position_of(self.model))  # fmt: skip
-        return batches_by_length(pieces.ids, windows, self.special, max_batch_pieces=max_batch_pieces)
 
     def _numbers(self, layers: Iterable[int]) -> tuple[int, ...]:
         n = self.n_hidden_states
@@ -232,7 +242,7 @@ class Encoder(nn.Module):
         return tuple(layer % n for layer in numbers)
 
     def _in_graph(
-        self, batches: Iterable[Batch], windows: Windows, layers: tuple[int, ...]
+        self, batches: Iterable[Batch], windows: Windows, n_pieces: int, layers: tuple[int, ...]
     ) -> Tensor:
         """Shape: (n_layers, n_pieces, width), with the way back."""
         parts: list[list[Tensor]] = [[] for _ in layers]
@@ -245,30 +255,35 @@ class Encoder(nn.Module):
                 order[torch.from_numpy(batch.places)] = torch.from_numpy(batch.positions) + n_positions
                 n_positions += batch.ids.size
         if not n_positions:
-            return torch.zeros((len(layers), 0, self.width), device=self.device)
+            return torch.zeros((len(layers), n_pieces, self.width), device=self.device)
         where = order.to(self.device)
         readings = [
             (part[0] if len(part) == 1 else torch.cat(part)).index_select(0, where).float() for part in parts
         ]
-        if windows.overlap:
-            readings = [_average(reading, windows) for reading in readings]
-        return readings[0].unsqueeze(0) if len(readings) == 1 else torch.stack(readings)
+        if not windows.read_each_once(n_pieces):
+            readings = [average(reading, windows, n_pieces) for reading in readings]
+        vectors = readings[0].unsqueeze(0) if len(readings) == 1 else torch.stack(readings)
+        return self.gradient_scale.enter(vectors, self.model)
 
     def _without_graph(
-        self, batches: Iterable[Batch], windows: Windows, layers: tuple[int, ...]
+        self,
+        batches: Callable[[Windows], Iterable[Batch]],
+        windows: Windows,
+        n_pieces: int,
+        layers: tuple[int, ...],
+        n_at_once: int,
     ) -> Tensor:
-        """Shape: (n_layers, n_pieces, width). Holds one batch's hidden states at a time."""
+        """Shape: (n_layers, n_pieces, width). Beside this holds the readings of some windows at a time."""
         model = self.model if self.dtype == torch.float32 else self._low.of(self.model)
-        n_readings = int(windows.n_pieces.sum())
-        readings = torch.empty((len(layers), n_readings, self.width), device=self.device)
-        for batch in batches:
-            places = torch.from_numpy(batch.places).to(self.device)
-            positions = torch.from_numpy(batch.positions).to(self.device)
-            for reading, hidden in zip(readings, self._run(model, batch, layers), strict=True):
-                reading[places] = hidden.reshape(-1, self.width).index_select(0, positions).float()
-        if windows.overlap:
-            return torch.stack([_average(reading, windows) for reading in readings])
-        return readings
+        sums = Sums(len(layers), n_pieces, self.width, device=self.device)
+        for part in windows.parts(n_at_once):
+            with sums.adding(part) as readings:
+                for batch in batches(part):
+                    places = torch.from_numpy(batch.places).to(self.device)
+                    positions = torch.from_numpy(batch.positions).to(self.device)
+                    for reading, hidden in zip(readings, self._run(model, batch, layers), strict=True):
+                        reading[places] = hidden.reshape(-1, self.width).index_select(0, positions).float()
+        return sums.means()
 
     def _run(self, model: HuggingFaceModel, batch: Batch, layers: tuple[int, ...]) -> list[Tensor]:
         """The hidden states of one batch, each (n_rows, length, width)."""
@@ -282,57 +297,6 @@ class Encoder(nn.Module):
             return [model(**inputs).last_hidden_state]
         output = model(**inputs, output_hidden_states=True)
         return [output.last_hidden_state if layer == last else output.hidden_states[layer] for layer in layers]
-
-
-class _LowPrecisionCopy:
-    """A model's weights in another precision, brought up to date where they may have moved."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self._copy: HuggingFaceModel | None = None
-        self._seen: tuple[tuple[int, int], ...] = ()
-        self._is_fixed = False
-        self._is_current = False  # since the weights were promised to stay
-
-    def of(self, model: HuggingFaceModel) -> HuggingFaceModel:
-        """The copy, in the training state that `model` is in."""
-        parameters = list(model.parameters())
-        seen = tuple((parameter.data_ptr(), parameter._version) for parameter in parameters)
-        may_move = seen != self._seen or any(parameter.requires_grad for parameter in parameters)
-        if self._copy is None or next(self._copy.parameters()).device != parameters[0].device:
-            self._copy = copy.deepcopy(model).to(self.dtype).requires_grad_(False)
-        elif may_move and not (self._is_fixed and self._is_current):
-            with torch.no_grad():
-                for mine, theirs in zip(self._copy.parameters(), parameters, strict=True):
-                    mine.copy_(theirs)
-        self._seen, self._is_current = seen, True
-        for part, original in zip(self._copy.modules(), model.modules(), strict=True):
-            part.training = original.training
-        return self._copy
-
-    @contextmanager
-    def fixed(self) -> Iterator[None]:
-        """See `Encoder.fixed_weights`."""
-        was_fixed = self._is_fixed
-        self._is_current = self._is_current and was_fixed
-        self._is_fixed = True
-        try:
-            yield
-        finally:
-            self._is_fixed = was_fixed
-
-
-def _average(readings: Tensor, windows: Windows) -> Tensor:
-    """(n_readings, width) in window order to (n_pieces, width), always added in the same order."""
-    ranks = ranks_of_covers(windows)
-    device = readings.device
-    total = readings.index_select(0, torch.from_numpy(ranks[0][0]).to(device))
-    counts = torch.ones(len(ranks[0][0]))
-    for places, read in ranks[1:]:
-        index = torch.from_numpy(read)
-        total = total.index_add(0, index.to(device), readings.index_select(0, torch.from_numpy(places).to(device)))
-        counts[index] += 1
-    return total / counts.to(device)[:, None]
 
 
 @contextmanager
@@ -350,5 +314,5 @@ def _n_positions(model: HuggingFaceModel, tokenizer: Tokenizer) -> int:
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return module.num_embeddings - module.padding_idx - 1  # positions are counted from behind the padding's
-    n_positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return min(int(n_positions), NO_LIMIT)
+    n_positions = int(getattr(model.config, "max_position_embeddings", None) or 0)  # XLNet says -1 for no limit
+    return min(n_positions if n_positions > 0 else int(tokenizer.model_max_length), NO_LIMIT)

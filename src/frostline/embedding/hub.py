@@ -56,7 +56,9 @@ def load_encoder_files(
             )  # fmt: skip
         except Exception as error:  # transformers, tokenizers and safetensors raise all kinds for a broken file
             raise _broken(folder, error) from error
-    missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
+    is_half = getattr(config, "is_encoder_decoder", False)
+    unused = ("pooler", "decoder.") if is_half else ("pooler",)
+    missing = sorted(key for key in loading["missing_keys"] if not any(part in key for part in unused))
     if missing:
         raise ModelFileError(
             f"The encoder's weights lack {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."),
@@ -111,7 +113,9 @@ def model_from_config(config: Any) -> Any:
 def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write an encoder to a folder that transformers, too, can load; what stood there is replaced."""
     own = without_adapters(_weights(encoder.model))
-    weights = {name: values.detach().float().cpu().contiguous() for name, values in own}
+    weights = {
+        _name_in_file(encoder.model, name): values.detach().float().cpu().contiguous() for name, values in own
+    }
     with files.new_directory(folder) as place:
         origin = {"architectures": [type(encoder.model).__name__], "dtype": "float32"}
         files.write_json_atomic(place / CONFIG, _config_of(encoder.model) | origin)
@@ -175,6 +179,13 @@ def _without_pooler(config: Any) -> dict[str, bool]:
 def _encoder_alone(model: Any) -> Any:
     """The encoder of an encoder-decoder; other models as they are."""
     return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+
+
+def _name_in_file(model: Any, name: str) -> str:
+    """The encoder of an encoder-decoder is saved under the names that the whole has for it."""
+    if not getattr(model.config, "is_encoder_decoder", False):
+        return name
+    return "shared.weight" if name == "embed_tokens.weight" else f"encoder.{name}"
 
 
 def _weights(model: Any) -> Iterator[tuple[str, torch.Tensor]]:

@@ -2,7 +2,7 @@
 
 On CPUs an encoder's cost is its matrix products, which grow with padding: by half in a usual batch. In a row of all
 windows only attention must know where each one ends; attention.py hands such rows to `window_attention`. Whether an
-encoder bears it is not guessed from its name but tried: see `can_pack`.
+encoder bears it is not guessed from its name but tried: see `why_not_packed`.
 """
 
 from __future__ import annotations
@@ -99,14 +99,18 @@ def first_position_of(model: HuggingFaceModel) -> int:
     return 0
 
 
-def can_pack(model: HuggingFaceModel) -> bool:
+def why_not_packed(model: HuggingFaceModel) -> str:
     """Try whether windows in one row get the numbers that they get in rows of their own.
 
-    model: in evaluation state, on the CPU, with attention.py's function.
+    Args:
+        model: in evaluation state, on the CPU, with attention.py's function.
+    Returns:
+        "" where they do, else the reason in words.
     """
-    if any(getattr(model.config, key, None) for key in _LOCAL):
-        return False
-    vocabulary = min(int(model.config.vocab_size), 1000)
+    for key in _LOCAL:
+        if getattr(model.config, key, None):
+            return f"its attention is local ({key})"
+    vocabulary = min(int(model.get_input_embeddings().num_embeddings), 1000)
     ids = np.arange(sum(_PROBE_LENGTHS), dtype=np.int64) % (vocabulary // 2) + vocabulary // 2
     lengths = np.array(_PROBE_LENGTHS, dtype=np.int64)
     windows = Windows(first_piece=np.cumsum(lengths) - lengths, n_pieces=lengths)
@@ -118,11 +122,12 @@ def can_pack(model: HuggingFaceModel) -> bool:
             packed = model(input_ids=torch.from_numpy(batch.ids), **inputs_of_row(batch)).last_hidden_state[0]
             parts = torch.split(torch.from_numpy(ids), list(_PROBE_LENGTHS))
             alone = torch.cat([model(input_ids=part[None]).last_hidden_state[0] for part in parts])
-    except Exception:  # whatever a model says to inputs that it was not made for
-        return False
-    if packed.shape != alone.shape:
-        return False
-    return bool((packed - alone).abs().max() <= TOLERANCE * alone.abs().max())
+    except Exception as error:  # whatever a model says to inputs that it was not made for
+        said = str(error).strip().split("\n")[0]
+        return f"it does not take a row of several windows: {said or type(error).__name__}"
+    if packed.shape != alone.shape or not (packed - alone).abs().max() <= TOLERANCE * alone.abs().max():
+        return "windows in one row would get other numbers: its positions or its attention are of another kind"
+    return ""
 
 
 def inputs_of_row(batch: Batch) -> dict[str, Any]:

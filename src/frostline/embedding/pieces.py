@@ -63,7 +63,7 @@ class PieceTable:
         """The pieces of all tokens of `docs`, in order."""
         texts: list[str] = []
         for doc in docs:
-            texts += self._texts_of(doc)
+            texts += self.texts_of(doc)
         table = self._lookup(texts)
         found = [table[text] for text in texts]
         n_pieces_of_token = np.fromiter(map(len, found), dtype=np.int32, count=len(found))
@@ -76,7 +76,8 @@ class PieceTable:
             n_pieces_of_doc=sums_of_segments(n_pieces_of_token, n_tokens_of_doc),
         )
 
-    def _texts_of(self, doc: Doc) -> list[str]:
+    def texts_of(self, doc: Doc) -> list[str]:
+        """What is encoded for each token: its word, and the space before it where the tokenizer is to see that."""
         words = [word or "" for word in doc.words.values()]
         if not self.marks_spaces or not words:
             return words
@@ -105,12 +106,16 @@ def encode_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[int, 
     """The ids of each text by itself, without special tokens; halves of surrogate pairs count as "?"."""
     if not texts:
         return []
-    well_formed = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     encoded = tokenizer(
-        well_formed, add_special_tokens=False, padding=False, truncation=False,
+        [well_formed(text) for text in texts], add_special_tokens=False, padding=False, truncation=False,
         return_attention_mask=False, return_token_type_ids=False, verbose=False,
     )  # fmt: skip
     return [tuple(ids) for ids in encoded["input_ids"]]
+
+
+def well_formed(text: str) -> str:
+    """The text with "?" in the place of halves of surrogate pairs, as long as it was."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def marks_spaces(tokenizer: Tokenizer) -> bool:

@@ -7,7 +7,7 @@ A prediction opens its own batch beside it. What is open is closed on the way ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -15,9 +15,11 @@ from thinc.api import Model
 
 from frostline.config import registry
 from frostline.embedding.activations import Activations, annotate, release
+from frostline.embedding.annotation_setters import AnnotationSetter, set_annotations
 from frostline.embedding.embedders import Embedder, embedder_of
 from frostline.embedding.layer_choice import Layer, layers_to_compute
 from frostline.embedding.tok2vec import publishing
+from frostline.errors import ConfigError
 from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
 
@@ -48,11 +50,18 @@ class Publisher:
     Args:
         name: of the component; `doc.activations[name]` is where annotating components find its output.
         model: made by `frostline.Transformer.v1` or `frostline.Tok2Vec.v1`, or a layer docs -> (n_tokens, width).
+        setters: name -> function that writes to docs: see annotation_setters.py.
     """
 
-    def __init__(self, name: str, model: Model[list[Doc], Activations]) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Model[list[Doc], Activations],
+        setters: Mapping[str, AnnotationSetter] | None = None,
+    ) -> None:
         self.name = name
         self.model = publishing(model)
+        self.setters = dict(setters or {})
         self.readers: list[Reader] = []
         self._open: dict[tuple[bool, tuple[int, ...]], Activations] = {}
 
@@ -87,6 +96,8 @@ class Publisher:
         if annotating:
             annotate(docs, self.name, activations, in_step=is_train)
         try:
+            if annotating or not is_train:
+                set_annotations(self.setters, docs, activations, is_train=is_train, predict=self._predict)
             yield activations
         finally:
             if outer is None:
@@ -104,6 +115,9 @@ class Publisher:
         """What a frozen publisher computed for the step in progress: a prediction would give the same again."""
         return self.find(docs, is_train=True) if mode_of(self.embedder.module) is Mode.FROZEN else None
 
+    def _predict(self, docs: Sequence[Doc]) -> Activations:
+        return self.embedder.compute(docs, is_train=False)
+
     def state(self) -> dict[str, Any]:
         """Nothing but weights and settings makes a publisher."""
         return {}
@@ -112,13 +126,26 @@ class Publisher:
 @registry.components("publisher")
 @registry.components("transformer")
 @registry.components("tok2vec")
-def build_publisher(*, name: str, model: Model[list[Doc], Activations]) -> Publisher:
+def build_publisher(
+    *,
+    name: str,
+    model: Model[list[Doc], Activations],
+    annotation_setters: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
+) -> Publisher:
     """Computes the shared embedding, under whichever of the three names reads best.
 
     model: `frostline.Transformer.v1`, `frostline.Tok2Vec.v1`, or a function of yours: it returns a layer from docs to
         (n_tokens, width), or one with an `Embedder` under `attrs["embedder"]`.
+    annotation_setters: name -> block that calls one of the registered annotation_setters.
     """
-    return Publisher(name, model)
+    for key, setter in annotation_setters.items():
+        if not callable(setter):
+            raise ConfigError(
+                f"The annotation setter '{key}' is no function, but {setter!r}.",
+                where=f"annotation_setters.{key}",
+                fix='Give a block such as {"@annotation_setters": "mine.v1"}.',
+            )
+    return Publisher(name, model, annotation_setters)
 
 
 def _identity(docs: Sequence[Doc]) -> tuple[int, ...]:

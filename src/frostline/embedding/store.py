@@ -1,8 +1,8 @@
-"""Activations of frozen encoders on disk: the output of an `embed` step, and a run's private cache.
+"""Activations of frozen encoders on disk: the output of an `embed` step. A run's private cache is cache.py's.
 
 Both find a doc's numbers by what the encoder's windows see of it (`activation_key`), under settings that name
-everything else the numbers depend on. Stored as float32 they come back bit for bit. What is computed, and which
-settings must agree, is transformer.py's business.
+everything else the numbers depend on. Whatever they are stored as, what comes back is what a run without a store would
+have used (`round_as_stored`). What is computed, and which settings must agree, is transformer.py's business.
 
 A store is a folder, written whole or not at all, equal bytes for equal content:
 
@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import struct
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +25,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frostline import files
-from frostline.digest import canonical_json
 from frostline.errors import StoreError, did_you_mean
 
 if TYPE_CHECKING:
@@ -40,19 +36,38 @@ STORAGES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.f
 
 _SETTINGS, _INDEX, _DATA = "settings.json", "index.npy", "data.bin"
 _INDEX_ENTRY = np.dtype([("key", f"V{KEY_BYTES}"), ("first", "<i8"), ("n_pieces", "<i8")])
-_CACHE_MAGIC = b"frostline activation cache 1\n"
-_RECORD = struct.Struct(f"<4s{KEY_BYTES}sIQII")  # mark, key, layers, pieces, width, crc32 of the values
-_MARK = b"doc\n"
 
 
-def activation_key(doc: Doc) -> bytes:
-    """What an encoder's windows see of a doc, as 16 bytes: its words and where spaces stand between them."""
+def activation_key(doc: Doc, spans: NDArray[np.int64] | None = None) -> bytes:
+    """What an encoder's windows see of a doc, as 16 bytes: its words, where spaces stand between them, the windows.
+
+    Args:
+        spans: (n_spans, 2) the tokens that a getter chose; None where windows depend on lengths alone.
+    """
     words = [word or "" for word in doc.words.values()]
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    digest.update(np.array([len(words), -1 if spans is None else len(spans)], dtype="<i8").tobytes())
+    if spans is not None:
+        digest.update(spans.astype("<i8").tobytes())
     digest.update(np.fromiter(map(len, words), dtype="<u4", count=len(words)).tobytes())
     digest.update(np.asarray(doc.spaces, dtype=np.uint8)[:-1].tobytes())
     digest.update("".join(words).encode("utf-8", "surrogatepass"))
     return digest.digest()
+
+
+def round_as_stored(values: Tensor, storage: str) -> Tensor:
+    """The numbers that come back from a store, in place: float32 as they are, others rounded.
+
+    What is beyond float16 (65504) becomes its largest number.
+    """
+    dtype = dtype_of(storage)
+    if dtype == torch.float32:
+        return values
+    if dtype == torch.float16:
+        values.clamp_(min=torch.finfo(dtype).min, max=torch.finfo(dtype).max)
+    for layer in values:
+        layer.copy_(layer.to(dtype))
+    return values
 
 
 def write_activations(
@@ -72,7 +87,7 @@ def write_activations(
         StoreError: an unknown storage, or entries with different layers or widths.
         UsageError: something other than stored activations stands at `path`.
     """
-    dtype = _dtype_of(storage)
+    dtype = dtype_of(storage)
     files.refuse_to_lose(path, (_SETTINGS, _INDEX, _DATA), "stored activations")
     index: dict[bytes, tuple[int, int]] = {}
     n_layers = width = first = 0
@@ -85,7 +100,7 @@ def write_activations(
                     raise StoreError("All activations of a store must have the same layers and width.", where=str(path))
                 n_layers, n_pieces, width = map(int, values.shape)
                 index[key] = (first, n_pieces)
-                stream.write(_as_bytes(values, dtype))
+                stream.write(as_bytes(values, dtype))
                 first += n_layers * n_pieces * width
         rows = np.array([(np.void(key), *place) for key, place in index.items()], dtype=_INDEX_ENTRY)
         np.save(folder / _INDEX, rows, allow_pickle=False)
@@ -118,7 +133,7 @@ class ActivationStore:
             self.storage: str = about["storage"]
             self._n_layers, self._width = int(about["n_layers"]), int(about["width"])
             rows = np.load(path / _INDEX, allow_pickle=False)
-            dtype, n_values = _dtype_of(self.storage), int(about["n_values"])
+            dtype, n_values = dtype_of(self.storage), int(about["n_values"])
             if (path / _DATA).stat().st_size != n_values * dtype.itemsize or rows.dtype != _INDEX_ENTRY:
                 raise StoreError("The activations are incomplete.", where=str(path), fix=_EMBED_AGAIN)
             self._values = _map(path / _DATA, dtype, n_values)
@@ -147,123 +162,23 @@ class ActivationStore:
         return self._values[first : first + self._n_layers * n_pieces * self._width].view(shape).float()
 
 
-class ActivationCache:
-    """A bounded cache in one append-only file, for one process.
-
-    A record that a kill left unfinished is ignored, and overwritten by the next one. What was put under other
-    settings is dropped. When the file is full, or the disk, nothing more is kept: a run meets its docs in rounds, and
-    of those a fixed part that stays is worth more than the newest.
-
-    Args:
-        folder: made where it is missing.
-        settings: plain JSON, as in `write_activations`.
-        max_bytes: of the file.
-        storage: as in `write_activations`; "float32" gives back what was put, bit for bit.
-    """
-
-    def __init__(
-        self, folder: Path, settings: Mapping[str, Any], *, max_bytes: int = 16 << 30, storage: str = "float32"
-    ) -> None:
-        self.settings = dict(settings)
-        self.max_bytes = max_bytes
-        self._dtype = _dtype_of(storage)
-        self._index: dict[bytes, tuple[int, tuple[int, int, int]]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(folder / "activations.bin", os.O_RDWR | os.O_CREAT, 0o666)
-        about = canonical_json({"settings": self.settings, "storage": storage})
-        header = _CACHE_MAGIC + struct.pack("<I", len(about)) + about
-        if os.pread(self._descriptor, len(header), 0) == header:
-            self._end = self._scan(len(header))
-        else:
-            os.ftruncate(self._descriptor, 0)
-            _write_all(self._descriptor, header, 0)
-            self._end = len(header)
-        self._is_full = False
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._index
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the file that are in use."""
-        return self._end
-
-    def get(self, key: bytes) -> Tensor | None:
-        """(n_layers, n_pieces, width) float32, None when there is none."""
-        place = self._index.get(key)
-        if place is None:
-            return None
-        offset, shape = place
-        values = torch.empty(shape, dtype=self._dtype)
-        _read_all(self._descriptor, _byte_view(values), offset)
-        return values.float()
-
-    def put(self, key: bytes, values: NDArray[np.float32] | Tensor) -> bool:
-        """Keep (n_layers, n_pieces, width); False when there is no room, or the key is known already."""
-        if key in self._index or self._is_full:
-            return False
-        data = _as_bytes(values, self._dtype)
-        n_layers, n_pieces, width = map(int, values.shape)
-        if self._end + _RECORD.size + len(data) > self.max_bytes:
-            return False
-        record = _RECORD.pack(_MARK, key, n_layers, n_pieces, width, zlib.crc32(data))
-        try:
-            _write_all(self._descriptor, record + data, self._end)
-        except OSError:
-            self._is_full = True
-            return False
-        self._index[key] = (self._end + _RECORD.size, (n_layers, n_pieces, width))
-        self._end += _RECORD.size + len(data)
-        return True
-
-    def close(self) -> None:
-        """Close the file; the cache can't be used afterwards."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            self._index.clear()
-
-    def __del__(self) -> None:
-        if getattr(self, "_descriptor", -1) >= 0:
-            os.close(self._descriptor)
-
-    def _scan(self, offset: int) -> int:
-        """Index the whole records from `offset` on; returns where the first unfinished one begins."""
-        while True:
-            head = os.pread(self._descriptor, _RECORD.size, offset)
-            if len(head) < _RECORD.size:
-                return offset
-            mark, key, n_layers, n_pieces, width, checksum = _RECORD.unpack(head)
-            n_bytes = n_layers * n_pieces * width * self._dtype.itemsize
-            start = offset + _RECORD.size
-            if mark != _MARK or start + n_bytes > os.fstat(self._descriptor).st_size:
-                return offset
-            values = torch.empty((n_layers, n_pieces, width), dtype=self._dtype)
-            _read_all(self._descriptor, _byte_view(values), start)
-            if zlib.crc32(_byte_view(values)) != checksum:
-                return offset
-            self._index[key] = (start, (n_layers, n_pieces, width))
-            offset = start + n_bytes
-
-
 _EMBED_AGAIN = "Run `frostline embed` again; it writes the folder anew."
 
 
-def _dtype_of(storage: str) -> torch.dtype:
+def dtype_of(storage: str) -> torch.dtype:
+    """A key of STORAGES as torch's type; StoreError names the nearest."""
     if storage not in STORAGES:
         raise StoreError(f"Activations can't be stored as '{storage}'.", fix=did_you_mean(storage, STORAGES))
     return STORAGES[storage]
 
 
-def _as_bytes(values: NDArray[np.float32] | Tensor, dtype: torch.dtype) -> bytes:
+def as_bytes(values: NDArray[np.float32] | Tensor, dtype: torch.dtype) -> bytes:
+    """Values as they stand in a file."""
     tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
-    return bytes(_byte_view(tensor.detach().to("cpu", dtype).contiguous()))
+    return bytes(byte_view(tensor.detach().to("cpu", dtype).contiguous()))
 
 
-def _byte_view(values: Tensor) -> memoryview:
+def byte_view(values: Tensor) -> memoryview:
     """The bytes of a contiguous tensor, without a copy; little-endian, as every platform that torch runs on is."""
     view: memoryview = values.reshape(-1).view(torch.uint8).numpy().data
     return view
@@ -275,18 +190,3 @@ def _map(file: Path, dtype: torch.dtype, n_values: int) -> Tensor:
         return torch.empty(0, dtype=dtype)
     mapped = np.memmap(file, dtype=np.uint8, mode="c", shape=(n_values * dtype.itemsize,))
     return torch.from_numpy(mapped).view(dtype)
-
-
-def _read_all(descriptor: int, buffer: memoryview, offset: int) -> None:
-    while len(buffer):
-        n_read = os.preadv(descriptor, [buffer], offset)
-        if n_read == 0:
-            raise StoreError("The cache of activations was cut short by someone else.")
-        buffer, offset = buffer[n_read:], offset + n_read
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while len(view):
-        n_written = os.pwrite(descriptor, view, offset)
-        view, offset = view[n_written:], offset + n_written

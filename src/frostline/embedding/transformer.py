@@ -12,22 +12,26 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from thinc.api import Model
 from torch import Tensor
 
 from frostline.config import registry
-from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH
+from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH, Block
 from frostline.embedding.activations import Activations
 from frostline.embedding.adapters import AdapterSettings, adapter_settings
+from frostline.embedding.cache import ActivationCache
 from frostline.embedding.embedders import EMBEDDER, check_layer
 from frostline.embedding.encoder import PRECISIONS, Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import Pieces, PieceTable
-from frostline.embedding.store import ActivationCache, ActivationStore, activation_key
-from frostline.embedding.windows import Windows, plan_windows
+from frostline.embedding.store import STORAGES, ActivationStore, activation_key, round_as_stored
+from frostline.embedding.window_getters import Strided, WindowGetter, check_lengths, spans_of
+from frostline.embedding.windows import Windows, plan_windows, windows_of_spans
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.modes import Mode, mode_of
 from frostline.tokens import Doc
@@ -45,6 +49,9 @@ class TransformerSettings:
     tokenizer_settings: dict[str, Any]
     transformer_settings: dict[str, Any]
     adapter: AdapterSettings | None = None
+    getter: WindowGetter | None = None
+    storage: str = "float32"
+    gradient_checkpointing: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,18 +67,21 @@ class Transformer:
     layers: tuple[int, ...] | None = (-1,)  # that readers ask for; None for all
     stores: list[ActivationStore | ActivationCache] = field(default_factory=list)
     device: str = "cpu"
+    path: str | None = None  # of its block in the config, for messages
 
     def load(self, folder: Path) -> Encoder:
         """Bring the encoder and its tokenizer from a folder in Hugging Face's layout.
 
         Raises:
             ModelFileError: a file is missing or broken.
+            ConfigError: the encoder does not know a setting, or can't compute its layers twice.
         """
         self.encoder = Encoder.from_folder(
             folder,
             precision=self.settings.precision,
             transformer_settings=self.settings.transformer_settings,
             tokenizer_settings=self.settings.tokenizer_settings,
+            checkpointing=self.settings.gradient_checkpointing,
         )
         if self.settings.adapter is not None:
             self.encoder.add_adapters(self.settings.adapter, folder)
@@ -153,7 +163,7 @@ class Transformer:
             with torch.set_grad_enabled(is_train and wants_gradient):
                 numbers = encoder(
                     pieces,
-                    self._windows(pieces),
+                    self._windows(pieces, self._spans_of(docs)),
                     is_train=is_train and wants_gradient,
                     layers=layers,
                     max_batch_pieces=self.settings.max_batch_pieces,
@@ -164,6 +174,7 @@ class Transformer:
             n_pieces_of_token=torch.from_numpy(pieces.n_pieces_of_token).to(numbers.device),
             layers=layers,
             n_all_layers=encoder.n_hidden_states,
+            ids=pieces.ids,
         )
 
     @property
@@ -176,34 +187,56 @@ class Transformer:
         """The step from one window of a long doc to the next."""
         return min(self.settings.stride, self.window)
 
+    def keys_of(self, docs: Sequence[Doc]) -> list[bytes]:
+        """By what each doc's frozen activations are found again: all that its windows see of it."""
+        spans = self._spans_of(docs)
+        if spans is None:
+            return [activation_key(doc) for doc in docs]
+        return [activation_key(doc, of_doc) for doc, of_doc in zip(docs, spans, strict=True)]
+
     def frozen_activations(self, docs: Sequence[Doc]) -> tuple[Tensor, list[int]]:
-        """What a frozen encoder gives for the docs, computed afresh.
+        """What a frozen encoder gives for the docs, computed afresh, in the numbers that a store would keep.
 
         Returns:
             (n_layers, n_pieces, width) float32, and how many of the pieces are each doc's.
         """
         pieces = self.pieces_of(docs)
-        computed = self.ready.forward_frozen(pieces, self._windows(pieces), layers=self.layer_numbers())
-        return computed, pieces.n_pieces_of_doc.tolist()
+        windows = self._windows(pieces, self._spans_of(docs))
+        computed = self.ready.forward_frozen(pieces, windows, layers=self.layer_numbers())
+        return round_as_stored(computed, self.settings.storage), pieces.n_pieces_of_doc.tolist()
 
     def store_settings(self) -> dict[str, Any]:
-        """Everything beside a doc's own words that its frozen activations depend on."""
+        """Everything that frozen activations depend on beside what a doc's key holds."""
+        special = self.ready.special
         return {
             "encoder": self.ready.digest(),
             "precision": self.settings.precision,
             "window": self.window,
             "stride": self.stride,
+            "windows": "strided" if self.settings.getter is None else "chosen",
+            "special": [list(special.prefix), list(special.suffix), special.pad_id],
             "layers": list(self.layer_numbers()),
+            "storage": self.settings.storage,
         }
 
-    def _windows(self, pieces: Pieces) -> Windows:
+    def _spans_of(self, docs: Sequence[Doc]) -> list[NDArray[np.int64]] | None:
+        """The spans that the config's getter chooses; None where windows are cut by length alone."""
+        if self.settings.getter is None:
+            return None
+        return spans_of(self.settings.getter, docs, where=f"{self.path}.windows" if self.path else "windows")
+
+    def _windows(self, pieces: Pieces, spans: list[NDArray[np.int64]] | None) -> Windows:
+        if spans is not None:
+            return windows_of_spans(
+                spans, pieces.n_tokens_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride
+            )
         return plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride)
 
     def _frozen(self, docs: Sequence[Doc]) -> Tensor:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
         if not self.stores:
             return self.frozen_activations(docs)[0]
-        keys = [activation_key(doc) for doc in docs]
+        keys = self.keys_of(docs)
         found = [self._stored(key) for key in keys]
         missing = [index for index, hit in enumerate(found) if hit is None]
         if missing:
@@ -213,6 +246,8 @@ class Transformer:
                 for store in self.stores:
                     if isinstance(store, ActivationCache):
                         store.put(keys[index], part.cpu().numpy())
+            if len(missing) == len(docs):
+                return computed
         return torch.cat([part.to(self.device) for part in found if part is not None], dim=1)
 
     def _stored(self, key: bytes) -> Tensor | None:
@@ -230,7 +265,10 @@ def build_transformer(
     precision: str = "float32",
     window: int = 254,
     stride: int = 190,
+    windows: Annotated[WindowGetter | Strided, Block("windows")] | None = None,
     max_batch_pieces: int = 2048,
+    gradient_checkpointing: bool = False,
+    storage: str = "float32",
     tokenizer_settings: dict[str, Any] = {},  # noqa: B006  (never written to; the config shows it as the default)
     transformer_settings: dict[str, Any] = {},  # noqa: B006
     adapter: dict[str, Any] = {},  # noqa: B006
@@ -241,8 +279,13 @@ def build_transformer(
     precision: "float32", "bf16" or "float16", of the arithmetic; parameters and outputs are float32.
     window, stride: in pieces, special tokens aside. Docs longer than a window are read in overlapping ones,
         `stride` apart, and overlapping pieces are averaged.
+    windows: a block that calls one of the registered windows, such as frostline.sentences.v1; what it chooses is cut by
+        `window` and `stride` where it is longer, and pieces that it leaves out get zeros. None: whole docs.
     max_batch_pieces: padded pieces that go through the encoder at once; bounds memory, and changes no result beyond
         rounding.
+    gradient_checkpointing: keep only each layer's input in training and compute the layer again in the backward
+        pass: less memory, a third more time, the same gradients.
+    storage: "float32", "bf16" or "float16": what a frozen encoder's numbers are rounded to, in stores and everywhere.
     tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
         {"hidden_dropout_prob": 0.1}.
     adapter: low-rank adapters that learn in the place of the encoder (needs the extra [peft]), such as
@@ -250,13 +293,16 @@ def build_transformer(
     """
     if not source:
         raise ConfigError(EMPTY_PATH, where="source", fix=NAME_A_PATH)
-    for name, number in (("window", window), ("stride", stride), ("max_batch_pieces", max_batch_pieces)):
-        if number < 1:
-            fix = "Give a number of pieces from 1 up."
-            raise ConfigError(f"{name} is {number}, but must be 1 or more.", where=name, fix=fix)
-    if precision not in PRECISIONS:
-        fix = did_you_mean(precision, PRECISIONS)
-        raise ConfigError(f"'{precision}' is no precision.", where="precision", fix=fix)
+    if isinstance(windows, Strided):
+        window, stride, windows = windows.window, windows.stride, None
+    check_lengths(window=window, stride=stride)
+    if max_batch_pieces < 1:
+        fix = "Give a number of pieces from 1 up."
+        raise ConfigError(f"max_batch_pieces is {max_batch_pieces}, but must be 1 or more.",
+                          where="max_batch_pieces", fix=fix)  # fmt: skip
+    for key, name, names in (("precision", precision, PRECISIONS), ("storage", storage, STORAGES)):
+        if name not in names:
+            raise ConfigError(f"'{name}' is no {key}.", where=key, fix=did_you_mean(name, names))
     settings = TransformerSettings(
         source=source,
         precision=precision,
@@ -266,6 +312,9 @@ def build_transformer(
         tokenizer_settings=dict(tokenizer_settings),
         transformer_settings=dict(transformer_settings),
         adapter=adapter_settings(adapter),
+        getter=windows,
+        storage=storage,
+        gradient_checkpointing=gradient_checkpointing,
     )
     return Model("transformer", _forward, attrs={EMBEDDER: Transformer(settings=settings)})
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from frostline.components.protocol import Component, Growing
 from frostline.corpora.batching import batch_by_words
+from frostline.embedding.activations import Activations
 from frostline.embedding.embedders import embedders_in
 from frostline.embedding.listener import publishers_read_by
 from frostline.embedding.publisher import Publisher
@@ -139,15 +140,22 @@ class Pipeline:
         losses = {component.name: 0.0 for component in updated}
         for number, examples in enumerate(step):
             docs = [example.predicted for example in examples]
-            with self._publishing(docs, clock, number), ExitStack() as predictions:
-                for component in self.components.values():
-                    if component.name in losses:
-                        with counted(clock, f"{component.name}/{number}"):
-                            part = component.update(examples, n_targets=n_targets[component.name], dropout=dropout)
-                        losses[component.name] += part
-                    if component.name in self.annotating:  # a frozen one too: its annotations may be read
-                        with counted(clock, f"{component.name}/{number}/predict"):
-                            self._annotate_in_step(component, docs, predictions)
+            with ExitStack() as stack:
+                opened = []
+                for name in self.order:  # so that a publisher can read what components before it annotate
+                    if name in self.publishers:
+                        opened.append(stack.enter_context(self._publishing(name, docs, clock, number)))
+                        continue
+                    component = self.components[name]
+                    if name in losses:
+                        with counted(clock, f"{name}/{number}"):
+                            part = component.update(examples, n_targets=n_targets[name], dropout=dropout)
+                        losses[name] += part
+                    if self._writes(name):  # a frozen one too: its annotations may be read
+                        with counted(clock, f"{name}/{number}/predict"):
+                            self._annotate_in_step(component, docs, stack)
+                for activations in reversed(opened):
+                    activations.backward()
         return losses
 
     def predict(self, docs: Sequence[Doc]) -> None:
@@ -270,18 +278,13 @@ class Pipeline:
                     component.set_annotations(docs, component.predict(docs))
 
     @contextmanager
-    def _publishing(self, docs: Sequence[Doc], clock: Clock, number: int) -> Iterator[None]:
-        """Open a training batch at every publisher; on the way out, without an exception, go back through each."""
+    def _publishing(self, name: str, docs: Sequence[Doc], clock: Clock, number: int) -> Iterator[Activations]:
+        """Open a training batch at a publisher; its randomness is that of the computation alone."""
         with ExitStack() as stack:
-            opened = []
-            for name, publisher in self.publishers.items():
-                with counted(clock, f"{name}/{number}"):
-                    opened.append(
-                        stack.enter_context(publisher.publishing(docs, is_train=True, annotating=self._writes(name)))
-                    )
-            yield
-            for activations in reversed(opened):
-                activations.backward()
+            with counted(clock, f"{name}/{number}"):
+                publishing = self.publishers[name].publishing(docs, is_train=True, annotating=self._writes(name))
+                activations = stack.enter_context(publishing)
+            yield activations
 
     def _annotate_in_step(self, component: Component, docs: Sequence[Doc], predictions: ExitStack) -> None:
         """Let a component predict in the middle of a training step, on what its publishers give in prediction.

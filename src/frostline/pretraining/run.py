@@ -30,6 +30,7 @@ from frostline.training.checkpoint import CHECKPOINT_FILES, digest_of_run
 from frostline.training.driver import Outcome, Place, Policy, train
 from frostline.training.loggers import Logger
 from frostline.training.loop import Recipe
+from frostline.training.loss_scale import with_loss_scale
 from frostline.training.randomness import set_up
 from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
 from frostline.training.schedules import Constant
@@ -68,7 +69,7 @@ def pretrain(
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "encoder": encoder.digest()}
     return train(
         model, train_docs, dev_docs,
-        optimizer=registry.resolve(training["optimizer"], path="training.optimizer"),
+        optimizer=with_loss_scale(registry.resolve(training["optimizer"], path="training.optimizer"), [encoder]),
         recipe=_recipe(training, seed),
         policy=Policy(
             max_steps=training.get("max_steps", 0), patience=training.get("patience", 0),
@@ -127,4 +128,5 @@ def _recipe(training: Mapping[str, Any], seed: int) -> Recipe:
         dropout=Constant(value=0.0),  # the encoder's own
         accumulate_gradient=training.get("accumulate_gradient", 1),
         max_epochs=training.get("max_epochs", 0),
+        on_out_of_memory=training.get("on_out_of_memory", "fail"),
     )

@@ -78,6 +78,7 @@ def find_faults(
             found += _of_block(block, f"corpora.{name}")
     if config.get("training"):
         found += _of_training(config["training"])
+        found += attempt(partial(check_luck, config), "training.on_out_of_memory")[1]
         found += _of_dev(config, annotated=bool(config.get("pipeline")) if annotated is None else annotated)
     return [finding for i, finding in enumerate(found) if finding.fault not in [other.fault for other in found[:i]]]
 
@@ -263,6 +264,17 @@ def _of_dev(config: Mapping[str, Any], *, annotated: bool) -> list[Finding]:
     name = str(block.get("path") or block.get("@readers"))
     check = partial(check_dev, docs, weights, name=name) if annotated else partial(check_words, docs, name=name)
     return attempt(check, "corpora.dev")[1]
+
+
+def check_luck(config: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a run that must not depend on luck is to divide what does not fit the memory."""
+    is_strict = (config.get("system") or {}).get("deterministic") == "strict"
+    if is_strict and config["training"].get("on_out_of_memory") == "halve":
+        raise ConfigError(
+            'Whether memory runs out is luck, and system.deterministic is "strict".',
+            where="training.on_out_of_memory",
+            fix='Set it to "fail" and choose batches that fit, or system.deterministic to "yes".',
+        )
 
 
 def _check_dropout(given: Any, n_steps: int | None) -> None:

@@ -21,6 +21,7 @@ from frostline.layers.scheduling import Schedule
 from frostline.tokens import Doc, Example
 from frostline.training.averages import Averages
 from frostline.training.optimizer import Optimizer
+from frostline.training.out_of_memory import Updates
 from frostline.training.schedules import dropout_at
 
 Batcher = Callable[[Iterable[Doc]], Iterator[list[Doc]]]
@@ -99,6 +100,7 @@ class Recipe:
     dropout: Schedule
     accumulate_gradient: int = 1  # batches that make one step
     max_epochs: int = 0  # 0: no limit
+    on_out_of_memory: str = "fail"  # or "halve": see out_of_memory.py
 
 
 def train_steps(
@@ -110,12 +112,13 @@ def train_steps(
         docs: annotated; every epoch visits all of them, in an order that is a function of seed and epoch.
         position: where to begin. The one who reads the results sets `last_score` after an evaluation.
     Raises:
-        TrainingError: no docs, or a loss or gradient that is not a finite number (the weights have not moved).
+        TrainingError: no docs, a loss or gradient that is not a finite number (the weights have not moved), or a step
+            that does not fit the memory.
         ConfigError: a dropout that is not from 0 to below 1.
     """
     if len(docs) == 0:
         raise TrainingError("There is nothing to train on: the corpus has no docs.", where="corpora.train")
-    store = pipeline.parameters
+    store, updates = pipeline.parameters, Updates(recipe.on_out_of_memory)
     while not recipe.max_epochs or position.epoch < recipe.max_epochs:
         for batches, is_last in _steps_of_epoch(docs, recipe, position.epoch, position.step_in_epoch):
             clock = Clock(seed=recipe.seed, epoch=position.epoch, step=position.step)
@@ -123,8 +126,7 @@ def train_steps(
             examples = [[Example(doc.without_annotations(), doc) for doc in batch] for batch in batches]
             position.score_before = position.last_score
             pipeline.begin_step(step=position.step, last_score=position.last_score)
-            store.zero_gradients()
-            losses = dict(pipeline.update(examples, dropout=dropout, clock=clock))
+            losses = dict(updates.compute(pipeline, examples, dropout=dropout, clock=clock))
             _check_losses(losses, position.step)
             moved = optimizer.step(store, step=position.step, last_score=position.last_score)
             averages.update(store)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from frostline.config import registry
+from frostline.embedding.cache import ActivationCache
 from frostline.embedding.embedders import Embedder
-from frostline.embedding.store import ActivationCache, open_activations
+from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
 from frostline.files import refuse_to_lose, remove_tree
@@ -31,6 +32,7 @@ from frostline.training.driver import train as drive
 from frostline.training.initialize import initialize
 from frostline.training.loggers import Logger
 from frostline.training.loop import Recipe
+from frostline.training.loss_scale import with_loss_scale
 from frostline.training.randomness import set_up
 from frostline.training.readiness import check_predictions
 from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
@@ -66,7 +68,8 @@ def train(
     check_predictions(pipeline, dev_docs, training["score_weights"])
     cache = output / PRIVATE_CACHE
     remove_tree(cache)
-    attach_stores(pipeline, training.get("activations") or {}, cache)
+    max_mib = training.get("activation_cache_mib", 16384)
+    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib)
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, embedder in enumerate(embedders_of(pipeline)):
         data[f"encoder-{number}"] = embedder.digest()
@@ -76,7 +79,10 @@ def train(
             pipeline,
             train_docs,
             dev_docs,
-            optimizer=registry.resolve(training["optimizer"], path="training.optimizer"),
+            optimizer=with_loss_scale(
+                registry.resolve(training["optimizer"], path="training.optimizer"),
+                [one.ready for one in embedders_of(pipeline) if isinstance(one, Transformer)],
+            ),
             recipe=_recipe(config),
             policy=Policy(
                 max_steps=training["max_steps"],
@@ -97,12 +103,13 @@ def train(
         remove_tree(cache)
 
 
-def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> None:
+def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384) -> None:
     """Let frozen transformers read their activations where they are, and keep what they compute themselves.
 
     Args:
         paths: publisher -> folder that `frostline embed` wrote.
         cache: where the private cache of the run goes.
+        max_mib: of each transformer's private cache; 0 for none.
     Raises:
         ConfigError: a name is no publisher, a publisher with a path is not frozen, or the folder was made with
             another encoder or other settings.
@@ -127,9 +134,12 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path) -> 
         store = open_activations(Path(path))
         _compare(store.settings, transformer.store_settings(), path, where)
         transformer.stores.append(store)
-    for number, transformer in enumerate(embedders_of(pipeline)):
-        if isinstance(transformer, Transformer) and _is_frozen(transformer):
-            transformer.stores.append(ActivationCache(cache / str(number), transformer.store_settings()))
+    for number, embedder in enumerate(embedders_of(pipeline)):
+        if isinstance(embedder, Transformer) and _is_frozen(embedder) and max_mib:
+            settings, storage = embedder.store_settings(), embedder.settings.storage
+            embedder.stores.append(
+                ActivationCache(cache / str(number), settings, max_bytes=max_mib << 20, storage=storage)
+            )
 
 
 def _is_frozen(embedder: Embedder) -> bool:
@@ -159,6 +169,7 @@ def _recipe(config: Mapping[str, Any]) -> Recipe:
         dropout=as_schedule(_resolved(training["dropout"], "training.dropout"), where="training.dropout"),
         accumulate_gradient=training["accumulate_gradient"],
         max_epochs=training["max_epochs"],
+        on_out_of_memory=training.get("on_out_of_memory", "fail"),
     )
 
 
