@@ -159,7 +159,7 @@ def test_a_kept_doc_tells_its_pieces_their_vectors_and_whose_they_are(encoder: P
 
     docs = list(pipeline.pipe([doc.without_annotations() for doc in make_docs()], keep_activations=True))
 
-    transformer = pipeline.publishers["transformer"].transformer
+    transformer = pipeline.publishers["transformer"].embedder
     for doc in docs:
         published = doc.activations["transformer"]
         alignment, pieces = published.alignment, transformer.pieces_of([doc])
@@ -237,7 +237,7 @@ def test_the_sentences_of_an_earlier_component_are_windows_in_prediction_and_tra
         config["training"]["annotating_components"].append("splitter")
     pipeline = make_pipeline(config, make_docs())
     seen: list[int] = []
-    transformer = pipeline.publishers["transformer"].transformer
+    transformer = pipeline.publishers["transformer"].embedder
     windows = transformer._windows
     monkeypatch.setattr(
         type(transformer), "_windows", lambda self, *given: seen.append(len(windows(*given))) or windows(*given)
