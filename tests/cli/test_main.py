@@ -25,6 +25,7 @@ VERBS = (
     ["init", "config"],
     ["init", "fill-config"],
     ["debug", "config"],
+    ["debug", "model"],
 )
 CONFIG = """\
 [paths]
