@@ -27,6 +27,7 @@ VERBS = (
     ["init", "vectors"],
     ["debug", "config"],
     ["debug", "model"],
+    ["debug", "encoders"],
 )
 CONFIG = """\
 [paths]

@@ -12,6 +12,7 @@ from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.windows import Windows, plan_windows
+from frostline.errors import ConfigError
 from frostline.tokens import Doc
 from tests.embedding.families import FAMILIES, KNOWN, encoder_of
 from tests.embedding.tiny import TEXT, plain_forward
@@ -129,3 +130,37 @@ def test_a_frozen_windows_numbers_do_not_depend_on_the_others(name: str) -> None
         (alone,) = numbers_of([doc])
         for place in (index, 2 * len(DOCS) - 1 - index, 2 * len(DOCS) + index):
             assert alone.numpy().tobytes() == together[place].contiguous().numpy().tobytes()
+
+
+FLOAT32_ONLY = ("deberta", "fnet")  # their own code fills masks with float32's numbers, or has no kernel
+
+
+@pytest.mark.parametrize("name", FLOAT32_ONLY)
+def test_an_encoder_that_knows_float32_only_says_so(name: str) -> None:
+    encoder = encoder_of(name, precision="bf16")
+    pieces = pieces_of(encoder)
+
+    with pytest.raises(ConfigError, match=f"A {name} encoder does not compute in bf16"):
+        encoder.forward_frozen(pieces, windows_of(pieces, window=12, stride=7))  # here FNet stops
+        encoder(pieces, windows_of(pieces, window=12, stride=7), is_train=True)  # here DeBERTa
+
+
+@pytest.mark.parametrize("precision", ["bf16", "float16"])
+@pytest.mark.parametrize("name", [name for name in KNOWN if name not in FLOAT32_ONLY])
+def test_half_precision_is_near_in_prediction_and_in_training(name: str, precision: str) -> None:
+    exact, half = encoder_of(name), encoder_of(name, precision=precision)
+    pieces = pieces_of(exact)
+    windows = windows_of(pieces, window=12, stride=7)
+
+    wanted = exact.forward_frozen(pieces, windows)
+    predicted = half.forward_frozen(pieces, windows)
+    in_graph = half(pieces, windows, is_train=True)
+    half.gradient_scale.factor = 8.0
+    half(pieces, windows, is_train=True).square().mean().backward()
+
+    for vectors in (predicted, in_graph.detach()):
+        assert vectors.dtype == torch.float32
+        assert float((vectors - wanted).norm() / wanted.norm()) < 0.05
+    gradients = [parameter.grad for parameter in half.parameters() if parameter.grad is not None]
+    assert gradients
+    assert all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in gradients)

@@ -1,4 +1,4 @@
-"""`frostline debug`: everything that is wrong with a config or what it comes to, and what of a model moves."""
+"""`frostline debug`: what is wrong with a config or what it comes to; what of a model moves; what its encoders are."""
 
 from __future__ import annotations
 
@@ -80,3 +80,31 @@ def model(
     else:
         for line in as_table(rows):
             console.out(line)
+
+
+@app.command("encoders", epilog="Example: `frostline debug encoders training/mine/model-best`")
+def encoders(
+    context: typer.Context,
+    source: Annotated[
+        Path, typer.Argument(metavar="CONFIG_OR_MODEL", help="A config file with a transformer, or a model's folder.")
+    ],
+    code: options.Code = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Print what each transformer of a pipeline is and how it computes.
+
+    Among others: its family, width and layers, the longest window it bears, its attention, and how windows become
+    rows: packed (without padding, the fastest), padded, or of equal lengths; `rows_reason` says why not packed.
+
+    Written: nothing.
+    """
+    is_model = source.is_dir()
+    overrides = options.begin(context, code=code, quiet=quiet, takes_overrides=not is_model)
+    described = source if is_model else options.filled_config(source, overrides)
+    from frostline.training.describing import describe_transformers
+
+    for name, facts in describe_transformers(described).items():
+        if not json:
+            console.out(f"[{name}]")
+        options.print_result({"transformer": name, **facts} if json else facts, as_json=json)

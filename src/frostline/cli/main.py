@@ -36,7 +36,7 @@ for verb in (train, evaluate, embed, pretrain, convert, apply):
 app.add_typer(init.app, name="init")
 app.add_typer(debug.app, name="debug")
 
-TAKE_OVERRIDES = ("train", "pretrain", "embed", "config", "fill-config", "model")  # the last three: of init and debug
+TAKE_OVERRIDES = ("train", "pretrain", "embed", "config", "fill-config", "model", "encoders")  # init's and debug's too
 
 # Typer brings its own copy of click or uses the installed one, by version; its own exceptions lead to the base class.
 _FaultyCommandLine: type[Exception] = typer.BadParameter.__mro__[2]

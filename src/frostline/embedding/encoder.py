@@ -35,6 +35,7 @@ HuggingFaceModel: TypeAlias = Any  # transformers comes without usable types
 HuggingFaceConfig: TypeAlias = Any
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
+_OF_PRECISION = ("dtype", "BFloat16", "Half")  # what an error says where an encoder's code knows float32 only
 NO_LIMIT = 1 << 20  # pieces in a window of an encoder without a table of positions
 READINGS_AT_ONCE = 32768  # pieces of windows whose vectors wait for others to be averaged with, without a graph
 
@@ -136,7 +137,7 @@ class Encoder(nn.Module):
         return device
 
     def facts(self) -> dict[str, str | int]:
-        """What it is and how it computes, for people: `frostline debug model` shows it."""
+        """What it is and how it computes, for people: `frostline debug encoders` shows it."""
         return {
             "family": str(self.model.config.model_type),
             "width": self.width,
@@ -293,9 +294,18 @@ class Encoder(nn.Module):
         if batch.type_ids is not None and self._takes_type_ids:
             inputs["token_type_ids"] = torch.from_numpy(batch.type_ids).to(self.device)
         last = self.n_hidden_states - 1
-        if layers == (last,):
-            return [model(**inputs).last_hidden_state]
-        output = model(**inputs, output_hidden_states=True)
+        settings = {} if layers == (last,) else {"output_hidden_states": True}
+        try:
+            output = model(**inputs, **settings)
+        except RuntimeError as error:
+            if self.dtype == torch.float32 or not any(sign in str(error) for sign in _OF_PRECISION):
+                raise
+            said = str(error).strip().split("\n")[0]
+            raise ConfigError(
+                f"A {model.config.model_type} encoder does not compute in {self.precision}: {said}",
+                where="precision",
+                fix='Set the transformer\'s precision to "float32", or try another one.',
+            ) from error
         return [output.last_hidden_state if layer == last else output.hidden_states[layer] for layer in layers]
 
 

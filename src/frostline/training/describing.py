@@ -1,0 +1,44 @@
+"""What the transformers of a pipeline are, for people: `frostline debug encoders`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from frostline.embedding.embedders import embedders_in
+from frostline.embedding.transformer import Transformer
+from frostline.pipeline.serialize import load
+from frostline.pipeline.wiring import assemble, models_of
+from frostline.training.initialize import load_encoders
+
+
+def describe_transformers(source: Path | dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name → facts of every transformer; a private one is named after its component.
+
+    Args:
+        source: a model folder or a filled config.
+    Raises:
+        ConfigError, ModelFileError: the pipeline can't be put together, or an encoder is missing or broken.
+    """
+    if isinstance(source, Path):
+        pipeline = load(source)
+    else:
+        pipeline = assemble(source)
+        load_encoders(pipeline)
+    found: dict[str, dict[str, Any]] = {}
+    for name, model in models_of(pipeline):
+        transformers = [one for one in embedders_in(model) if isinstance(one, Transformer)]
+        for number, transformer in enumerate(transformers):
+            own = name if name in pipeline.publishers else f"{name}.transformer"
+            facts: dict[str, Any] = dict(transformer.ready.facts())
+            facts |= {
+                "rows_reason": facts["rows_reason"] or None,
+                "window": transformer.window,
+                "stride": transformer.stride,
+                "windows": "by length" if transformer.settings.getter is None else "chosen by a getter",
+                "batch_pieces": transformer.settings.max_batch_pieces,
+                "gradient_checkpointing": transformer.settings.gradient_checkpointing,
+                "storage": transformer.settings.storage,
+            }
+            found[own if not number else f"{own}-{number}"] = facts
+    return found

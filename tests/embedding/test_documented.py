@@ -1,0 +1,63 @@
+"""The Python of docs/transformers.md runs, and does what the page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frostline.pipeline.pipeline import Pipeline
+from tests.embedding.families import FAMILIES
+from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipeline
+
+PAGE = Path(__file__).parents[2] / "docs" / "transformers.md"
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    """What the page's blocks define, run one after another."""
+    found: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S):
+        exec(compile(block, str(PAGE), "exec"), found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def pipeline(names: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    source = make_encoder(tmp_path_factory.mktemp("encoder"))
+    config = make_config(source, ["annotating"], settings={"windows": {"@windows": "with_neighbours.v1"}})
+    config["components"]["transformer"]["annotation_setters"] = {"likeness": {"@annotation_setters": "likeness.v1"}}
+    return make_pipeline(config, make_docs())
+
+
+def test_the_getter_gives_each_sentence_its_neighbours(names: dict[str, Any]) -> None:
+    doc = make_docs()[4]
+    doc.sent_starts = [1, 0, 1, 0, 1, 0, 1]
+
+    assert names["build_with_neighbours"]()([doc]) == [[(0, 4), (0, 6), (2, 7), (4, 7)]]
+
+
+def test_the_setter_writes_a_likeness_and_the_pieces_can_be_read(pipeline: Pipeline, names: dict[str, Any]) -> None:
+    docs = list(pipeline.pipe([doc.without_annotations() for doc in make_docs()], keep_activations=True))
+
+    assert docs[0].cats["like-the-first"] == pytest.approx(1.0)
+    assert all(-1.0 <= doc.cats["like-the-first"] < 1.0 for doc in docs[1:])
+    for doc in docs:
+        norms = names["first_layers_norms"](doc)
+        assert len(norms) == len(doc)
+        assert min(norms) > 0
+
+
+def test_the_page_names_every_layout_that_the_tests_know() -> None:
+    rows = dict(re.findall(r"^\| (packed|padded|equal): [^|]*\| ([^|]*)", PAGE.read_text(encoding="utf-8"), re.M))
+    written = {
+        "bert": "BERT", "roberta": "RoBERTa", "xlm-roberta": "XLM-R", "camembert": "CamemBERT", "electra": "ELECTRA",
+        "albert": "ALBERT", "distilbert": "DistilBERT", "deberta-v2": "DeBERTa", "deberta": "DeBERTa", "t5": "T5",
+        "modernbert": "ModernBERT", "ernie": "ERNIE", "mpnet": "MPNet", "roformer": "RoFormer", "rembert": "RemBERT",
+        "mobilebert": "MobileBERT", "convbert": "ConvBERT", "fnet": "FNet", "xlnet": "XLNet", "xlm": "XLM",
+        "nomic_bert": "Nomic", "gpt2": "GPT-2", "llama": "Llama",
+    }  # fmt: skip
+
+    assert {name for name in FAMILIES if written[name] not in rows[FAMILIES[name].rows]} == set()
