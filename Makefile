@@ -27,7 +27,7 @@ run: $(STAMP)
 	$(BIN)/project run all $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check

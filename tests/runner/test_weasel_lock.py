@@ -95,8 +95,9 @@ def test_what_weasel_has_done_is_taken_over_once_with_a_line_that_says_so(
 def test_dvc_finds_it_up_to_date_and_the_store_has_it(done: Playground, tmp_path: Path) -> None:
     done.project("run", "first", "folder")
     environ = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / "site")}
+    dvc = Path(sys.executable).with_name("dvc")
     said = subprocess.run(
-        ["dvc", "status", "first", "folder"], cwd=done.root, env=environ, capture_output=True, text=True, check=True
+        [dvc, "status", "first", "folder"], cwd=done.root, env=environ, capture_output=True, text=True, check=True
     )
     (done.root / "made" / "first.txt").unlink()
 
