@@ -96,7 +96,8 @@ class Publisher:
         if annotating:
             annotate(docs, self.name, activations, in_step=is_train)
         try:
-            if annotating or not is_train:
+            is_within_step = not is_train and self.find(docs, is_train=True) is not None
+            if annotating if is_train else not is_within_step:
                 set_annotations(self.setters, docs, activations, is_train=is_train, predict=self._predict)
             yield activations
         finally:
@@ -116,7 +117,7 @@ class Publisher:
         return self.find(docs, is_train=True) if mode_of(self.embedder.module) is Mode.FROZEN else None
 
     def _predict(self, docs: Sequence[Doc]) -> Activations:
-        return self.embedder.compute(docs, is_train=False)
+        return self._of_step_when_still(docs) or self.embedder.compute(docs, is_train=False)
 
     def state(self) -> dict[str, Any]:
         """Nothing but weights and settings makes a publisher."""

@@ -140,7 +140,7 @@ class Pipeline:
         losses = {component.name: 0.0 for component in updated}
         for number, examples in enumerate(step):
             docs = [example.predicted for example in examples]
-            with ExitStack() as stack:
+            with ExitStack() as stack, ExitStack() as predictions:
                 opened = []
                 for name in self.order:  # so that a publisher can read what components before it annotate
                     if name in self.publishers:
@@ -153,7 +153,8 @@ class Pipeline:
                         losses[name] += part
                     if self._writes(name):  # a frozen one too: its annotations may be read
                         with counted(clock, f"{name}/{number}/predict"):
-                            self._annotate_in_step(component, docs, stack)
+                            self._annotate_in_step(component, docs, predictions)
+                predictions.close()
                 for activations in reversed(opened):
                     activations.backward()
         return losses
