@@ -312,4 +312,6 @@ def test_an_encoder_whose_layers_share_their_weights_has_no_heights() -> None:
 
 
 def test_a_reader_frozen_with_its_publisher_assembles(encoder: Path) -> None:
-    assemble(make_config(encoder, ["listener"], frozen=["tagger", "transformer"]))
+    pipeline = assemble(make_config(encoder, ["listener"], frozen=["tagger", "transformer"]))
+
+    assert pipeline.frozen == {"tagger", "transformer"}

@@ -257,6 +257,9 @@ def test_an_asset_that_comes_from_its_own_source_is_no_loss(playground: Playgrou
     playground.project("push")
     playground.project("pull")
 
+    assert not (playground.root / "words.txt").exists()  # it counts as unchanged, and is fetched when a step needs it
+    assert set(playground.actions().values()) == {"skip"}
+
 
 def test_a_run_with_nothing_to_do_fills_a_store_that_is_gone(chain: Playground) -> None:
     chain.project("run", "all")

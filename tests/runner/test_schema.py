@@ -52,6 +52,7 @@ ALL_KEYS = [(None, key) for key in TOP] + [(name, key) for name, (keys, _) in DE
 
 @pytest.mark.parametrize(("section", "key"), ALL_KEYS, ids=lambda value: getattr(value, "name", value or "top"))
 def test_schema_and_reader_take_and_refuse_the_same_values(section: str | None, key: Key) -> None:
+    differences = []
     for value in KINDS:
         text = document(section, key, value)
         try:
@@ -60,7 +61,8 @@ def test_schema_and_reader_take_and_refuse_the_same_values(section: str | None, 
         except ProjectFileError:
             is_read = False
         if is_read != (faults_of(text, SCHEMA) == []) and not told_later(key):
-            pytest.fail(f"{key.name}: {value!r} is {'taken' if is_read else 'refused'}: {faults_of(text, SCHEMA)}")
+            differences.append(f"{value!r} is {'taken' if is_read else 'refused'}: {faults_of(text, SCHEMA)}")
+    assert differences == []
 
 
 def told_later(key: Key) -> bool:

@@ -168,7 +168,11 @@ def test_the_only_thing_that_is_missing_keeps_the_kind_of_its_error(folder: Path
 
 
 def test_a_corpus_that_a_training_does_not_read_may_be_absent(folder: Path) -> None:
-    check_training(filled(folder, changes={"corpora.test": {"@readers": "frostline.Corpus.v1", "path": "none"}}))
+    config = filled(folder, changes={"corpora.test": {"@readers": "frostline.Corpus.v1", "path": "none"}})
+
+    check_training(config)
+
+    assert [finding.fault.path for finding in find_faults(config) if finding.is_absence] == ["corpora.test"]
 
 
 def put_dev(tmp_path: Path, *columns: str, bare_first: int = 0) -> str:

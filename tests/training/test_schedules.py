@@ -106,7 +106,11 @@ def test_a_dropout_of_1_or_more_is_refused_wherever_it_comes(schedule: Schedule,
 
 
 def test_a_dropout_that_stays_below_1_is_fine() -> None:
-    check_dropout(warmup_linear(initial_rate=0.9, warmup_steps=4, total_steps=9), n_steps=10)
+    schedule = warmup_linear(initial_rate=0.9, warmup_steps=4, total_steps=9)
+
+    check_dropout(schedule, n_steps=10)
+
+    assert max(schedule(step, None) for step in range(10)) == pytest.approx(0.9)
 
 
 def test_a_number_is_a_schedule_too() -> None:

@@ -143,7 +143,10 @@ def test_keyed_vectors_of_gensim_are_read(tmp_path: Path) -> None:
     keyed.add_vectors(list(WORDS), TABLE)
     keyed.save(str(tmp_path / "v.kv"))
 
-    check(read_vectors(tmp_path / "v.kv"))
+    found = read_vectors(tmp_path / "v.kv")
+
+    assert tuple(found.words) == WORDS
+    assert np.array_equal(found.vectors_of(list(WORDS)), TABLE)
 
 
 def faulty(name: str, folder: Path) -> tuple[Path, str]:
