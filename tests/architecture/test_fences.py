@@ -31,7 +31,7 @@ FLOORS = (
 )
 # Within the runner, each room knows those before it.
 RUNNER_ROOMS = ("project", "digests", "meaning", "keeping", "assets", "planning", "session", "running", "sharing")
-RUNNER_ROOMS += ("proof", "furnishing", "cli")
+RUNNER_ROOMS += ("upkeep", "proof", "furnishing", "cli")
 FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 ONLY_THE_GROUND = ("runner", "report")  # these rooms meet the others through command lines and files
 

@@ -12,6 +12,7 @@ meet only through command lines and files. Importing it loads nothing: each modu
     session.py   one project, opened for one command: all of the above, made when it is asked for
     running/     starting, watching and recording steps
     sharing/     checkout, DVC's remotes, and what may leave the store
+    upkeep.py    what a run puts right around its plan
     proof/       the same again, and what is different
     furnishing/  templates, the README's section, the picture
     cli/         one file for each verb
