@@ -19,7 +19,6 @@ from frostline.errors import FrostlineError
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 CLEAR_LINE = "\r\x1b[K"

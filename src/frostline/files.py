@@ -39,7 +39,6 @@ def write_parts_atomic(path: Path, parts: Iterable[str]) -> None:
     """Write one text that is given in parts, as `write_text_atomic` does, without ever holding it whole."""
     with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(parts)
-        stream.flush()
 
 
 def write_json_atomic(path: Path, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,14 @@ def test_a_room_of_the_runner_knows_those_before_it_only(path: Path) -> None:
         return
     others = [(line, dotted.split(".")[2]) for line, dotted in imports(path) if dotted.startswith("frostline.runner.")]
     assert [other for other in others if RUNNER_ROOMS.index(other[1]) > RUNNER_ROOMS.index(own)] == []
+
+
+@pytest.mark.parametrize("room", [room for room in RUNNER_ROOMS[:-1] if (SOURCE / "runner" / room).is_dir()])
+def test_a_room_says_what_each_of_its_modules_is_for(room: str) -> None:
+    folder = SOURCE / "runner" / room
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert [path.name for path in sorted(folder.glob("[a-z]*.py")) if path.name not in told] == []
+    assert [name for name in re.findall(r"\b[a-z_]+\.py\b", told) if not (folder / name).exists()] == []
 
 
 def test_every_package_stands_on_a_floor() -> None:

@@ -209,7 +209,7 @@ def test_spans_may_be_views_of_the_doc(folder: Path) -> None:
     ("block", "where", "message"),
     [
         ({"@windows": "frostline.strided.v1", "window": 0}, "windows.window", "1 or more"),
-        ({"@windows": "frostline.strided_tokens.v1", "window": 2, "stride": 3}, "windows.stride", "leave out tokens"),
+        ({"@windows": "frostline.strided_tokens.v1", "window": 2, "stride": 3}, "windows.stride", "leave gaps"),
         ({"@windows": "frostline.sentence.v1"}, "windows.@windows", "frostline.sentences.v1"),
         ({"@windows": "frostline.sentences.v1", "missing": "no"}, "windows.missing", "whole"),
         ("frostline.docs.v1", "windows", "block"),

@@ -35,8 +35,8 @@ def build_plain() -> AnnotationSetter:
     def plain(docs: Sequence[Doc], output: Activations) -> None:
         SEEN.append((len(docs), output.pieces.clone()))
         assert not output.pieces.requires_grad
-        for index, doc in enumerate(docs):
-            doc.cats["seen"] = float(output.share_of(index).tokens().sum())
+        for doc, share in zip(docs, output.shares(), strict=True):
+            doc.cats["seen"] = float(share.tokens().sum())
 
     return plain
 

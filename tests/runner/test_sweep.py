@@ -215,10 +215,17 @@ def test_a_ledger_that_is_empty_or_none_loses_nothing(aged: Playground, text: st
 
 @pytest.mark.parametrize("gone", [["dvc.lock"], ["dvc.lock", "dvc.yaml"]], ids=" ".join)
 @pytest.mark.parametrize("has_git", [True, False])
-def test_a_ledger_that_is_gone_loses_nothing(aged: Playground, gone: list[str], has_git: bool) -> None:
+@pytest.mark.parametrize("forgotten", ["lock-only.json", "state-only.json"])
+def test_a_ledger_that_is_gone_loses_nothing(
+    aged: Playground, gone: list[str], has_git: bool, forgotten: str
+) -> None:
+    """Git, the copy of dvc.lock and local state: any one is enough."""
+    os.utime(aged.root / "dvc.lock", (1, 1))  # of a younger one no copy is made
+    aged.project("status")
     before = stored(aged)
     for name in gone:
         (aged.root / name).unlink()
+    (aged.root / ".dvc/tmp/frostline" / forgotten).unlink()
     if not has_git:
         shutil.rmtree(aged.root / ".git")
 

@@ -16,7 +16,9 @@ from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipel
 
 
 def test_a_config_tells_of_its_shared_transformer(tmp_path: Path) -> None:
-    facts = describe_transformers(make_config(make_encoder(tmp_path / "e"), ["listener"], settings={"window": 40}))
+    config = make_config(make_encoder(tmp_path / "e"), ["listener"], settings={"window": 40, "stride": 40})
+
+    facts = describe_transformers(config)
 
     assert list(facts) == ["transformer"]
     shared = facts["transformer"]

@@ -75,9 +75,9 @@ def test_afresh_from_a_cache_from_a_small_cache_and_from_an_embed_step(
     n_computed: list[int] = []
     afresh = Transformer.frozen_activations
 
-    def counting(self: Transformer, docs: Any) -> Any:
+    def counting(self: Transformer, docs: Any, *pieces: Any) -> Any:
         n_computed.append(len(docs))
-        return afresh(self, docs)
+        return afresh(self, docs, *pieces)
 
     monkeypatch.setattr(Transformer, "frozen_activations", counting)
     n_docs: dict[str, int] = {}
@@ -105,7 +105,7 @@ def test_afresh_from_a_cache_from_a_small_cache_and_from_an_embed_step(
 
 
 def made(source: Path, layers: tuple[int, ...] = (-1,), **settings: Any) -> Transformer:
-    model = registry.resolve(transformer(source, **settings), path="m")
+    model = registry.resolve(transformer(source, **{"stride": 5, **settings}), path="m")
     load(model, source)
     one = embedder_of(model)
     declare({"transformer": one.ready}, {"transformer": "frozen"})
@@ -197,7 +197,7 @@ def test_activations_of_an_embed_step_with_other_settings_are_refused(
 ) -> None:
     from frostline.training.run import _compare
 
-    embed_corpora(config_of(folder, {}), [folder / "dev"], tmp_path / "embedded")
+    embed_corpora(config_of(folder, {"stride": 5}), [folder / "dev"], tmp_path / "embedded")
     stored = open_activations(tmp_path / "embedded").settings
 
     _compare(stored, made(folder / "encoder").store_settings(), "embedded", "training.activations.transformer")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -90,10 +91,11 @@ class Activations:
                 self.views[key] = View(values=values)
         return self.views[key]
 
-    def share_of(self, index: int) -> Share:
-        """The part of doc `index` of the batch."""
-        lengths = [len(doc) for doc in self.docs[: index + 1]]
-        return Share(self, index, sum(lengths[:-1]), sum(lengths))
+    def shares(self) -> list[Share]:
+        """The part of each doc of the batch."""
+        ends = accumulate(map(len, self.docs))
+        spans = ((end - len(doc), end) for doc, end in zip(self.docs, ends, strict=True))
+        return [Share(self, index, start, end) for index, (start, end) in enumerate(spans)]
 
     @property
     def borders(self) -> NDArray[np.int64]:
@@ -179,10 +181,7 @@ def annotate(docs: Sequence[Doc], name: str, activations: Activations, *, in_ste
         in_step: the activations belong to the training step in progress; a prediction says False, and leaves those
             of the step alone.
     """
-    start = 0
-    for index, doc in enumerate(docs):
-        share = Share(activations, index, start, start + len(doc))
-        start += len(doc)
+    for doc, share in zip(docs, activations.shares(), strict=True):
         published = doc.activations.setdefault(name, Published())
         published.latest = share
         if in_step:

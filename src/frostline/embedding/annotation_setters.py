@@ -9,8 +9,7 @@ a doc can hold: categories, spans, entries of `doc.activations`.
     @registry.annotation_setters("norms.v1")
     def build_norms(limit: float = 1.0) -> AnnotationSetter:
         def norms(docs: Sequence[Doc], output: Activations) -> None:
-            for index, doc in enumerate(docs):
-                share = output.share_of(index)
+            for doc, share in zip(docs, output.shares(), strict=True):
                 doc.cats["norm"] = float(share.tokens().norm()) / limit
         return norms
 

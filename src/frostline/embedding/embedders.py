@@ -6,7 +6,7 @@ A layer without one that gives a row for each token serves as well: `tok2vec.pub
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,6 +123,21 @@ def _told_by_path(node: Model, embedder: Embedder) -> Iterator[None]:
         if path and error.where and "." not in error.where:
             error.where = f"{path}.{error.where}"
         raise
+
+
+def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:
+    """The forward pass of a Thinc layer that has an embedder; its backward pass sends on what readers have added."""
+    activations = embedder_of(model).compute(docs, is_train=is_train)
+    return activations, lambda ignored: activations.backward()
+
+
+def numbers_of(layers: Sequence[int] | None, n_all: int) -> tuple[int, ...]:
+    """The layers that readers ask for as numbers of hidden states, ascending, each once; all of them for None."""
+    if layers is None:
+        return tuple(range(n_all))
+    for layer in layers:
+        check_layer(layer, n_all)
+    return tuple(sorted({layer % n_all for layer in layers}))
 
 
 def check_layer(layer: int, n_all: int, *, where: str | None = None) -> None:

@@ -26,6 +26,7 @@ from frostline.embedding.layouts import layout_of, shape_of
 from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
 from frostline.embedding.packed import inputs_of_row
 from frostline.embedding.pieces import Pieces, Tokenizer
+from frostline.embedding.precisions import PRECISIONS
 from frostline.embedding.readings import Sums, average
 from frostline.embedding.windows import Windows
 from frostline.errors import ConfigError, did_you_mean
@@ -34,7 +35,6 @@ from frostline.layers.modes import running
 HuggingFaceModel: TypeAlias = Any  # transformers comes without usable types
 HuggingFaceConfig: TypeAlias = Any
 
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 _OF_PRECISION = ("dtype", "BFloat16", "Half")  # what an error says where an encoder's code knows float32 only
 NO_LIMIT = 1 << 20  # pieces in a window of an encoder without a table of positions
 READINGS_AT_ONCE = 32768  # pieces of windows whose vectors wait for others to be averaged with, without a graph

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frostline import files
+from frostline.embedding.precisions import PRECISIONS
 from frostline.errors import StoreError, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY_BYTES = 16
-STORAGES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
+STORAGES = PRECISIONS
 
 _SETTINGS, _INDEX, _DATA = "settings.json", "index.npy", "data.bin"
 _INDEX_ENTRY = np.dtype([("key", f"V{KEY_BYTES}"), ("first", "<i8"), ("n_pieces", "<i8")])

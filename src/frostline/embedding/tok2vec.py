@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from thinc.api import Model
@@ -19,14 +18,13 @@ from torch import Tensor, nn
 from frostline.config import registry
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.activations import Activations
-from frostline.embedding.embedders import EMBEDDER, check_layer
+from frostline.embedding.embedders import EMBEDDER, forward, numbers_of
 from frostline.embedding.maxout_window import Sequences
+from frostline.embedding.precisions import PRECISIONS
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.graph import module_tree, per_token, run
 from frostline.layers.modes import is_frozen, running
 from frostline.tokens import Doc
-
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 
 
 class Tok2Vec:
@@ -100,7 +98,7 @@ class Tok2Vec:
     def compute(self, docs: Sequence[Doc], *, is_train: bool, wants_gradient: bool = True) -> Activations:
         """See `Embedder.compute`."""
         learns = is_train and wants_gradient
-        numbers = self._layer_numbers()
+        numbers = numbers_of(self.layers, self.n_hidden_states)
         dtype = PRECISIONS[self.precision]
         with (
             torch.set_grad_enabled(learns and not self._stands_still()),
@@ -134,13 +132,6 @@ class Tok2Vec:
         states: Callable[[Sequences], list[Tensor]] | None = self.encode.attrs.get("states")
         encoded = [run(self.encode, sequences, is_train=is_train)] if states is None else states(sequences)
         return [embedded, *encoded]
-
-    def _layer_numbers(self) -> tuple[int, ...]:
-        if self.layers is None:
-            return tuple(range(self.n_hidden_states))
-        for layer in self.layers:
-            check_layer(layer, self.n_hidden_states)
-        return tuple(sorted({layer % self.n_hidden_states for layer in self.layers}))
 
     def _stands_still(self) -> bool:
         """Whether no parameter moves, torch's or Thinc's."""
@@ -194,9 +185,4 @@ def publishing(model: Model) -> Model[list[Doc], Activations]:
 
 def _publishing(name: str, tok2vec: Tok2Vec) -> Model[list[Doc], Activations]:
     parts = [part for part in (tok2vec.embed, tok2vec.encode) if part is not None]
-    return Model(name, _forward, layers=parts, attrs={EMBEDDER: tok2vec, "torch_module": tok2vec.module})
-
-
-def _forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:
-    activations = model.attrs[EMBEDDER].compute(docs, is_train=is_train)
-    return activations, lambda ignored: activations.backward()
+    return Model(name, forward, layers=parts, attrs={EMBEDDER: tok2vec, "torch_module": tok2vec.module})

@@ -8,7 +8,7 @@ same, bit for bit, wherever they come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +25,11 @@ from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH, Block
 from frostline.embedding.activations import Activations
 from frostline.embedding.adapters import AdapterSettings, adapter_settings
 from frostline.embedding.cache import ActivationCache
-from frostline.embedding.embedders import EMBEDDER, check_layer
-from frostline.embedding.encoder import PRECISIONS, Encoder
+from frostline.embedding.embedders import EMBEDDER, forward, numbers_of
+from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import Pieces, PieceTable
+from frostline.embedding.precisions import PRECISIONS
 from frostline.embedding.store import STORAGES, ActivationStore, activation_key, round_as_stored
 from frostline.embedding.window_getters import Strided, WindowGetter, check_lengths, spans_of
 from frostline.embedding.windows import Windows, plan_windows, windows_of_spans
@@ -140,12 +141,7 @@ class Transformer:
 
     def layer_numbers(self) -> tuple[int, ...]:
         """The layers to compute as numbers of hidden states, ascending, each once."""
-        n_all = self.ready.n_hidden_states
-        if self.layers is None:
-            return tuple(range(n_all))
-        for layer in self.layers:
-            check_layer(layer, n_all)
-        return tuple(sorted({layer % n_all for layer in self.layers}))
+        return numbers_of(self.layers, self.ready.n_hidden_states)
 
     def compute(self, docs: Sequence[Doc], *, is_train: bool, wants_gradient: bool = True) -> Activations:
         """Activations of a batch of docs.
@@ -158,7 +154,7 @@ class Transformer:
         pieces = self.pieces_of(docs)
         layers = self.layer_numbers()
         if mode_of(encoder) is Mode.FROZEN:
-            numbers = self._frozen(docs)
+            numbers = self._frozen(docs, pieces)
         else:
             with torch.set_grad_enabled(is_train and wants_gradient):
                 numbers = encoder(
@@ -194,13 +190,15 @@ class Transformer:
             return [activation_key(doc) for doc in docs]
         return [activation_key(doc, of_doc) for doc, of_doc in zip(docs, spans, strict=True)]
 
-    def frozen_activations(self, docs: Sequence[Doc]) -> tuple[Tensor, list[int]]:
+    def frozen_activations(self, docs: Sequence[Doc], pieces: Pieces | None = None) -> tuple[Tensor, list[int]]:
         """What a frozen encoder gives for the docs, computed afresh, in the numbers that a store would keep.
 
+        Args:
+            pieces: of these docs, where they are known already.
         Returns:
             (n_layers, n_pieces, width) float32, and how many of the pieces are each doc's.
         """
-        pieces = self.pieces_of(docs)
+        pieces = self.pieces_of(docs) if pieces is None else pieces
         windows = self._windows(pieces, self._spans_of(docs))
         computed = self.ready.forward_frozen(pieces, windows, layers=self.layer_numbers())
         return round_as_stored(computed, self.settings.storage), pieces.n_pieces_of_doc.tolist()
@@ -232,21 +230,22 @@ class Transformer:
             )
         return plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride)
 
-    def _frozen(self, docs: Sequence[Doc]) -> Tensor:
+    def _frozen(self, docs: Sequence[Doc], pieces: Pieces) -> Tensor:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
         if not self.stores:
-            return self.frozen_activations(docs)[0]
+            return self.frozen_activations(docs, pieces)[0]
         keys = self.keys_of(docs)
         found = [self._stored(key) for key in keys]
         missing = [index for index, hit in enumerate(found) if hit is None]
         if missing:
-            computed, lengths = self.frozen_activations([docs[index] for index in missing])
+            is_all = len(missing) == len(docs)
+            computed, lengths = self.frozen_activations([docs[index] for index in missing], pieces if is_all else None)
             for index, part in zip(missing, torch.split(computed, lengths, dim=1), strict=True):
                 found[index] = part
                 for store in self.stores:
                     if isinstance(store, ActivationCache):
                         store.put(keys[index], part.cpu().numpy())
-            if len(missing) == len(docs):
+            if is_all:
                 return computed
         return torch.cat([part.to(self.device) for part in found if part is not None], dim=1)
 
@@ -284,7 +283,7 @@ def build_transformer(
     max_batch_pieces: padded pieces that go through the encoder at once; bounds memory, and changes no result beyond
         rounding.
     gradient_checkpointing: keep only each layer's input in training and compute the layer again in the backward
-        pass: less memory, a third more time, the same gradients.
+        pass: less memory, one more forward pass of each layer, the same gradients.
     storage: "float32", "bf16" or "float16": what a frozen encoder's numbers are rounded to, in stores and everywhere.
     tokenizer_settings, transformer_settings: handed to the tokenizer and to the model's own config, such as
         {"hidden_dropout_prob": 0.1}.
@@ -316,7 +315,7 @@ def build_transformer(
         storage=storage,
         gradient_checkpointing=gradient_checkpointing,
     )
-    return Model("transformer", _forward, attrs={EMBEDDER: Transformer(settings=settings)})
+    return Model("transformer", forward, attrs={EMBEDDER: Transformer(settings=settings)})
 
 
 def adopt_encoder(model: Model, encoder: Encoder) -> None:
@@ -325,8 +324,3 @@ def adopt_encoder(model: Model, encoder: Encoder) -> None:
     assert isinstance(transformer, Transformer)
     transformer.encoder, transformer.table = encoder, PieceTable(encoder.tokenizer)
     model.attrs["torch_module"] = encoder
-
-
-def _forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[Activations, Callable[[Any], Any]]:
-    activations = model.attrs[EMBEDDER].compute(docs, is_train=is_train)
-    return activations, lambda ignored: activations.backward()

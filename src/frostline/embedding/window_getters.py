@@ -41,11 +41,14 @@ class Strided:
 
 
 def check_lengths(*, window: int, stride: int) -> None:
-    """Raise ConfigError where one is not a number of pieces, or windows would leave gaps."""
+    """Raise ConfigError where one is below 1, or windows would leave gaps."""
     for name, number in (("window", window), ("stride", stride)):
         if number < 1:
-            fix = "Give a number of pieces from 1 up."
+            fix = "Give a number from 1 up."
             raise ConfigError(f"{name} is {number}, but must be 1 or more.", where=name, fix=fix)
+    if stride > window:
+        message = f"stride is {stride}, and would leave gaps between windows of {window}."
+        raise ConfigError(message, where="stride", fix="Give the window's length or less.")
 
 
 @registry.windows("frostline.strided.v1")
@@ -89,9 +92,6 @@ def build_sentences(*, missing: Literal["fail", "whole"] = "fail") -> WindowGett
 def build_strided_tokens(*, window: int = 128, stride: int = 96) -> WindowGetter:
     """Windows of so many tokens, so many apart; both are numbers of tokens."""
     check_lengths(window=window, stride=stride)
-    if stride > window:
-        message = f"stride is {stride}, and would leave out tokens between windows of {window}."
-        raise ConfigError(message, where="stride", fix="Give the window's length or less.")
 
     def strided(docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
         return [

@@ -202,13 +202,13 @@ def _moving_at(freezing: Freezing, name: str, step: int, last_score: float | Non
 
 def _mark_stages(pipeline: Pipeline, freezing: Freezing, name: str) -> None:
     """Name the group of each layer's parameters that may ever move, and refuse a plan that could move none."""
-    if _is_frozen_for_good(pipeline, name):
+    encoder = _encoder(freezing, name, UNFREEZING)
+    if not any(parameter.requires_grad for parameter in encoder.parameters()):
         raise ConfigError(
             f"'{name}' is to be unfrozen step by step, but it is frozen as a whole.",
             where=f"{UNFREEZING}.{name}",
             fix="Take it out of pipeline.modes and training.frozen_components, or out of training.freezing.unfreezing.",
         )
-    encoder = _encoder(freezing, name, UNFREEZING)
     for number, group in enumerate(freezing.stacks[name]):
         if number < freezing.n_lowest.get(name, 0):
             continue
@@ -217,12 +217,6 @@ def _mark_stages(pipeline: Pipeline, freezing: Freezing, name: str) -> None:
             for parameter in encoder.get_submodule(module).parameters():
                 if parameter.requires_grad:
                     setattr(parameter, STAGE_ATTRIBUTE, stage)
-
-
-def _is_frozen_for_good(pipeline: Pipeline, name: str) -> bool:
-    declared = dict(pipeline.config["pipeline"].get("modes") or {})
-    is_declared = FROZEN in (declared.get(f"{name}.*"), declared.get(name))
-    return is_declared or name.partition(".")[0] in pipeline.frozen
 
 
 def _what_moves(freezing: Freezing) -> list[bool]:

@@ -33,9 +33,10 @@ def with_nothing_to_run(session: Session, decisions: Sequence[Decision], say: Sa
 @contextmanager
 def _forgiven(say: Say, what: str, *kinds: type[Exception]) -> Iterator[None]:
     """Turn what can't be written, and errors of other kinds given, into a warning: no step's result depends on it."""
+    forgiven: tuple[type[Exception], ...] = (OSError, *kinds)
     try:
         yield
-    except (OSError, *kinds) as error:
+    except forgiven as error:
         say(f"warning: {what}: {getattr(error, 'strerror', None) or error}")
 
 

@@ -38,7 +38,11 @@ def read_vectors(
         fix = "Give a file with one word on a line." if kind == "array" else "Leave it out."
         raise UsageError(f"The format '{kind}' {need} list of words.", where="--words", fix=fix)
     if kind == "frostline":
-        return open_vectors(path)
+        opened = open_vectors(path)
+        if max_words is None or max_words >= len(opened):
+            return opened
+        kept = tuple(opened.words[:max_words])
+        return Vectors(kept, opened.table, rows=opened.rows[:max_words], subwords=opened.subwords)
     if kind == "array":
         assert words is not None
         return read_array(path, read_words(words), max_words=max_words)

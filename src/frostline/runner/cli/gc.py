@@ -16,7 +16,7 @@ from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import count
 from frostline.runner.keeping import gitfiles
 from frostline.runner.keeping.git_place import in_repository
-from frostline.runner.keeping.lockfile import tells_of_entries
+from frostline.runner.keeping.ledger import is_remembered
 from frostline.runner.keeping.store import Store
 from frostline.runner.running.locks import Locks
 from frostline.runner.sharing.sweep import Rubbish, in_use, refuse_to_empty, remove, rubbish, size_text
@@ -45,7 +45,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         )
     root, store = session.root, session.restorer.store
     roots = [root, *_sharers(root, store, values.projects)]
-    known = [session.places.dvc_lock] if tells_of_entries(session.places.lock_mirror) else []
+    known = [session.places.dvc_lock] if is_remembered(session.places) else []
     used = in_use(roots, store, _revisions(root, values), known=known)
     found = rubbish(store, used)
     refuse_to_empty(store, used, found)

@@ -13,7 +13,8 @@ from frostline.runner.cli.options import add_project_options, open_session
 from frostline.runner.cli.tables import duration, local_time, table
 from frostline.runner.running.records import newest_records
 
-COLOURS = {"failed": "red", "interrupted": "yellow", "retried": "yellow"}
+COLOURS = {"failed": "red", "verify failed": "red", "differs": "red", "interrupted": "yellow", "retried": "yellow"}
+GOOD = ("done", "verified")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def run(values: argparse.Namespace, rest: list[str]) -> None:
         for record in newest_records(session.places.records)
         if record.get("profile") == session.project.profile
         and (wanted is None or record.get("step") in wanted)
-        and not (values.failed and record.get("status") == "done")
+        and not (values.failed and record.get("status") in GOOD)
     )
     records = list(itertools.islice(found, values.n or None))[::-1]
     if values.json:
@@ -66,7 +67,7 @@ def _print(records: list[dict[str, Any]]) -> None:
 
 def _row(record: dict[str, Any]) -> list[str]:
     status = str(record.get("status", "-"))
-    if status in ("failed", "retried") and record.get("exit_code"):
+    if status in ("failed", "verify failed", "retried") and record.get("exit_code"):
         status += " (time limit)" if record.get("timed_out") else f" ({record['exit_code']})"
     commit = str(record.get("git_commit") or "-")[:8] + ("+" if record.get("git_dirty") else "")
     reasons = record.get("reasons") or ["-"]

@@ -147,7 +147,9 @@ class Clearing:
         """Whether the content is on record for this path, or in the store."""
         try:
             digest = self.hasher.digest(str(path))
-            return digest is not None and (self.ledger.has_seen(path, digest.md5) or self.store.has(digest.md5))
+            if digest is None:
+                return False
+            return self.store.has(digest.md5) or self.ledger.has_seen(path, digest.md5)  # the ledger is read whole
         except StoreError:  # what can't be hashed is on no record
             return False
 

@@ -18,7 +18,7 @@ from frostline.errors import StoreError
 from frostline.runner.digests.hashing import Digest, replace_quickly
 from frostline.runner.digests.walking import Mark
 from frostline.runner.keeping.entries import Entries, from_bytes
-from frostline.runner.keeping.lockfile import LockFile, mark_of
+from frostline.runner.keeping.lockfile import LockFile, mark_of, tells_of_entries
 from frostline.runner.keeping.places import Places
 from frostline.runner.project.naming import plain_name
 from frostline.runner.project.references import shell_line, shell_word
@@ -238,6 +238,12 @@ class Ledger:
         """Replace the local state by what is in memory."""
         replace_quickly(self.places.state, self.locals.to_bytes(self.state))
         self.marks[0] = mark_of(self.places.state)
+
+
+def is_remembered(places: Places) -> bool:
+    """Whether local state tells of entries in dvc.lock, whatever has become of that file."""
+    _, noted = _read_state(places.state)
+    return any("body" not in noted.get(name) for name in noted) or tells_of_entries(places.lock_mirror)
 
 
 def _valid_meanings(body: Body, *sources: Any) -> dict[str, str]:

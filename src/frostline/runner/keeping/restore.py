@@ -152,8 +152,3 @@ class Restorer:
         if not known:  # DVC's; it knows of no links to folders in deps
             return not any(name.startswith(LINKS) for name in context)
         return dict(context) in known
-
-
-def inside(path: PurePosixPath, folder: PurePosixPath) -> bool:
-    """Whether `path` is `folder` or lies in it."""
-    return path == folder or folder in path.parents

@@ -189,10 +189,6 @@ class Store:
                 _remove_quietly(temporary)
         return value
 
-    def holds(self, body: Body) -> bool:
-        """Whether every output of a body is whole in the store."""
-        return all("md5" in entry and self.has(str(entry["md5"])) for entry in body.get("outs", ()))
-
 
 def result_key(body: Body) -> str:
     """The run cache's key: command, deps, and the outputs' paths."""

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from frostline.runner.planning.word_diff import first_difference
+from frostline.runner.planning.word_diff import SHORT, first_difference, shortened
 
-SHORT = 40  # characters of a value that a sentence shows
 DIGITS = 8  # of a digest
 Command = str | list[str]
 
@@ -153,8 +152,7 @@ def is_shortened(cause: Cause) -> bool:
 
 
 def _short(value: Command | None) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= SHORT else text[: SHORT - 3] + "…"
+    return shortened("nothing" if value is None else str(value))
 
 
 def _digest(value: Command) -> str:

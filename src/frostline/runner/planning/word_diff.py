@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-SHORT = 40
+SHORT = 40  # characters of a value that a sentence shows
 
 
 def first_difference(old: Sequence[str], new: Sequence[str]) -> str:
@@ -20,8 +20,8 @@ def first_difference(old: Sequence[str], new: Sequence[str]) -> str:
     if len(places) == 1:
         ((removed, added),) = places
         if removed and added:
-            return f"{_short(removed)} → {_short(added)}"
-        return f"+ {_short(added)}" if added else f"- {_short(removed)}"
+            return f"{shortened(removed)} → {shortened(added)}"
+        return f"+ {shortened(added)}" if added else f"- {shortened(removed)}"
     return f"in {len(places)} places" if places else ""
 
 
@@ -79,5 +79,6 @@ def _changes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int,
     return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text that a sentence can hold."""
     return text if len(text) <= SHORT else text[: SHORT - 3] + "…"

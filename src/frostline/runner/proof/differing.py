@@ -15,6 +15,7 @@ from typing import Any
 from frostline.digest import md5_bytes, sha256_json
 from frostline.errors import FrostlineError, ProjectFileError, StoreError, UsageError
 from frostline.runner.keeping import gitfiles
+from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.git_place import in_repository
 from frostline.runner.keeping.ledger import ENTRY_DIGITS, Body
 from frostline.runner.keeping.store import Store
@@ -188,6 +189,8 @@ def _context_changes(old: Mapping[str, str] | None, new: Mapping[str, str] | Non
             continue
         if kind == "requires":
             reasons.append(f"package {name} changed: {old.get(key) or 'none'} → {new.get(key) or 'none'}")
+        elif key.startswith(LINKS):
+            reasons.append(f"links to folders in dep '{name}' changed")
         else:
             reasons.append("what it is told in the project file changed")
     return reasons

@@ -12,12 +12,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from frostline.digest import md5_file
 from frostline.errors import StepFailed, UsageError
 from frostline.runner.digests.hashing import Hasher
-from frostline.runner.keeping import gitfiles
 from frostline.runner.keeping.context import LINKS
 from frostline.runner.keeping.ledger import Record, command_of
 from frostline.runner.keeping.store import Store
@@ -28,7 +26,8 @@ from frostline.runner.running.budget import Budget, refuse_what_never_fits, this
 from frostline.runner.running.executors.base import Executor, Job, Outcome
 from frostline.runner.running.jobs import job_of
 from frostline.runner.running.locks import Locks
-from frostline.runner.running.records import append_record, machine
+from frostline.runner.running.logfiles import forget_old_logs
+from frostline.runner.running.records import append_record, measured, record_of, surroundings
 from frostline.runner.session import Session
 
 MIRROR = "PROJECT_ASSET_MIRROR"
@@ -158,7 +157,9 @@ def _job(session: Session, step: Step, root: Path, gpus: tuple[str, ...] | None)
     job = job_of(step, session.places, environ, gpus=gpus)
     for path in step.all_outputs:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-    return replace(job, folder=root, log=job.log.parent / "verify" / job.log.name)
+    log = job.log.parent / "verify" / job.log.name
+    forget_old_logs(log.parent)
+    return replace(job, folder=root, log=log)
 
 
 def _carry_out(executor: Executor, job: Job, tick: Callable[[str, float], None]) -> Outcome:
@@ -253,21 +254,5 @@ def _content(session: Session, file: PurePosixPath, md5: str) -> Path | None:
 
 def _note(session: Session, step: Step, started: str, outcome: Outcome, status: str, job: Job) -> None:
     """A line in the history."""
-    line: dict[str, Any] = {
-        "step": step.name,
-        "command": step.command,
-        "profile": session.places.profile,
-        "cell": dict(step.cell),
-        "status": status,
-        "started": started,
-        "log": str(job.log.relative_to(session.root)),
-        "git_commit": gitfiles.current_commit(session.root),
-        "threads": step.resources.cpus,
-        "versions": {name: session.contexts.version(name) for name in step.requires},
-        "seconds": round(outcome.seconds, 3),
-        "cpu_seconds": round(outcome.cpu_seconds, 3),
-        "peak_memory_mib": round(outcome.peak_memory_mib, 1),
-        "exit_code": outcome.exit_code,
-        **machine(),
-    }
-    append_record(session.places.records, line)
+    line = record_of(session, step, status=status, started=started, log=job.log)
+    append_record(session.places.records, {**line, **surroundings(session), **measured(outcome)})

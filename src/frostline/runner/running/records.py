@@ -16,10 +16,14 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from frostline.runner.keeping import gitfiles
 from frostline.runner.running.executors.base import Outcome
+
+if TYPE_CHECKING:
+    from frostline.runner.project.spec import Step
+    from frostline.runner.session import Session
 
 MAX_BYTES = 16 << 20  # some 20,000 runs; the file set aside has as many
 CHUNK_BYTES = 1 << 16
@@ -102,6 +106,34 @@ def machine() -> Line:
         "platform": sys.platform,
         "n_cpus": os.cpu_count(),
     }
+
+
+def record_of(session: Session, step: Step, *, status: str, started: str, log: Path) -> Line:
+    """The part of a record that says which step it was, and with which versions."""
+    return {
+        "step": step.name,
+        "command": step.command,
+        "profile": session.places.profile,
+        "cell": dict(step.cell),
+        "status": status,
+        "started": started,
+        "log": str(log.relative_to(session.root)),
+        "threads": step.resources.cpus,
+        "versions": {name: session.contexts.version(name) for name in step.requires},
+    }
+
+
+def surroundings(session: Session) -> Line:
+    """The part that is the same for all steps of a run: commit and machine."""
+    last_writers = session.graph.last_writers
+
+    def is_made(path: PurePosixPath) -> bool:
+        """Whether a path that git tracks is written by runs: an output, or a file of the ledger."""
+        if path.parts[0] in ("dvc.yaml", "dvc.lock", "ledger") or path.name == ".gitignore":
+            return True
+        return any(one in last_writers for one in (path, *path.parents))
+
+    return {**git_state(session.root, is_made), **machine()}
 
 
 def git_state(root: Path, is_made: Callable[[PurePosixPath], bool]) -> Line:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from frostline.errors import StepFailed, StoreError, nearest
 from frostline.runner.digests.hashing import Digest
@@ -31,7 +30,7 @@ from frostline.runner.running.leftovers import remove_leftovers
 from frostline.runner.running.locks import Locks
 from frostline.runner.running.logfiles import forget_old_logs
 from frostline.runner.running.origins import origin_of
-from frostline.runner.running.records import append_record, git_state, machine, measured
+from frostline.runner.running.records import append_record, measured, record_of, surroundings
 from frostline.runner.running.refresh import refresh, with_deps_of_today
 from frostline.runner.running.refusals import check_made, check_read
 from frostline.runner.running.tracking import hide_recorded, settle_tracked, unhidden
@@ -79,20 +78,14 @@ class Runner:
         self.clearing = session.clearing(say)
         self.to_ignore: set[PurePosixPath] = set()
         remove_leftovers(self.places)
-        self.same = {**git_state(session.root, self._is_made), **machine()}  # in every record of this run
-
-    def _is_made(self, path: PurePosixPath) -> bool:
-        """Whether a path that git tracks is written by runs: an output, or a file of the ledger."""
-        if path.parts[0] in ("dvc.yaml", "dvc.lock", "ledger") or path.name == ".gitignore":
-            return True
-        last_writers = self.session.graph.last_writers
-        return any(one in last_writers for one in (path, *path.parents))
+        self.same = surroundings(session)  # in every record of this run
 
     def prepare(self, names: list[str]) -> None:
         """Note in local state that a report is due, and which steps can't be DVC's as git tracks their outputs."""
         ledger = self.session.ledger
         settle_tracked(self.session, names, self.say)
-        ledger.state["report_due"] = True
+        if self.session.spec.report is not None:
+            ledger.state["report_due"] = True
         ledger.write_state()
         managed = [name for name in names if name in ledger.managed]
         paths = [path for name in managed for path in self.session.graph.steps[name].outputs]
@@ -330,19 +323,8 @@ class Runner:
 
     def _write_record(self, work: Work, status: str) -> None:
         step, outcome = work.step, work.running.outcome
-        line: dict[str, Any] = {
-            "step": step.name,
-            "command": step.command,
-            "profile": self.places.profile,
-            "cell": dict(step.cell),
-            "status": status,
-            "started": work.started,
-            "reasons": list(work.decision.reasons),
-            "log": str(work.running.job.log.relative_to(self.session.root)),
-            "threads": step.resources.cpus,
-            "versions": {name: self.session.contexts.version(name) for name in step.requires},
-            **self.same,
-        }
+        line = record_of(self.session, step, status=status, started=work.started, log=work.running.job.log)
+        line |= {"reasons": list(work.decision.reasons), **self.same}
         if outcome is not None:
             line |= measured(outcome)
         append_record(self.places.records, line)

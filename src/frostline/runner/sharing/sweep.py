@@ -28,7 +28,8 @@ OBJECT_NAME = re.compile(r"[0-9a-f]{30}(\.dir)?")
 LOCK = "dvc.lock"
 BRING_BACK = "Bring it back from git, or mend it (a merge may have left its marks)."
 IF_MEANT = (
-    "Bring it back from git, or run something. If it is meant to be gone: git rm it, and remove the dvc.yaml beside it."
+    "Bring it back from git, or run something. If it is meant to be gone: git rm it, and remove the dvc.yaml beside it "
+    "and .dvc/tmp/frostline."
 )
 MD5 = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?\b")
 
@@ -63,7 +64,7 @@ def in_use(
     Of a ledger in git that can't be read, whatever looks like a digest counts.
 
     Args:
-        known: ledgers that local state has a copy of.
+        known: ledgers that local state remembers.
     Raises:
         StoreError: a ledger of a folder is gone, empty or none, or git can't list a revision.
     """
