@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.config import fill_config, load_config, registry
+from frostline.config.starting import starting_config
 from frostline.corpora.converters import convert
 from frostline.evaluation.timing import peak_memory_mib
 from frostline.pipeline import Pipeline
@@ -33,7 +34,7 @@ from frostline.training.schedules import as_schedule
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CONFIG_OF_TASK = {"listener": "unfrozen-listener", "annotating": "unfrozen-annotating", "frozen": "frozen-listener",
-                  "predict": "unfrozen-listener"}  # fmt: skip
+                  "predict": "unfrozen-listener", "tok2vec": None, "tok2vec-predict": None}  # fmt: skip
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     arguments = parse()
     with tempfile.TemporaryDirectory() as folder:
         pipeline, docs = build(arguments, Path(folder))
-        tasks = {"predict": predict, "frozen": train_frozen}
+        tasks = {"predict": predict, "tok2vec-predict": predict, "frozen": train_frozen}
         measured = tasks.get(arguments.task, train)(pipeline, docs, arguments)
     versions = {name: version(name) for name in ("frostline", "thinc", "torch", "transformers")}
     print(json.dumps({"side": "frostline", "task": arguments.task, "precision": arguments.precision, **measured,
@@ -69,19 +70,27 @@ def build(arguments: argparse.Namespace, folder: Path) -> tuple[Pipeline, Any]:
     """The initialized pipeline and the training docs, read from corpora in `folder`."""
     convert([arguments.train], folder / "train")
     convert([arguments.test], folder / "test")
+    name = CONFIG_OF_TASK[arguments.task]
+    publisher = "tok2vec" if name is None else "transformer"
     overrides: dict[str, Any] = {
         "paths.train": str(folder / "train"),
         "paths.dev": str(folder / "test"),
-        "paths.transformer": str(arguments.model),
-        "components.transformer.model.precision": arguments.precision,
-        "components.transformer.model.transformer_settings": {"attention_probs_dropout_prob": 0.0},  # as in project.yml
+        f"components.{publisher}.model.precision": arguments.precision,
         "corpora.train.n_sentences": arguments.n_sentences,
         "corpora.dev.n_sentences": arguments.n_sentences,
         "system.threads": arguments.threads,
     }
     if arguments.batch_words:
         overrides["training.batcher.n_words"] = arguments.batch_words
-    config, _ = fill_config(load_config(CONFIGS / f"{CONFIG_OF_TASK[arguments.task]}.cfg", overrides))
+    if name is None:
+        path = folder / "tok2vec.cfg"
+        path.write_text(starting_config(["tok2vec", "tagger", "morphologizer"], variant="unfrozen-listener", lang="en"))
+    else:
+        path = CONFIGS / f"{name}.cfg"
+        overrides["paths.transformer"] = str(arguments.model)
+        # as in project.yml
+        overrides["components.transformer.model.transformer_settings"] = {"attention_probs_dropout_prob": 0.0}
+    config, _ = fill_config(load_config(path, overrides))
     set_up(config["system"]["seed"], deterministic=config["system"]["deterministic"], threads=arguments.threads)
     pipeline = assemble(config, device=config["system"]["device"])
     docs: Any = reader_of(config, "train")

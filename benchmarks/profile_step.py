@@ -13,7 +13,7 @@ import cProfile
 import pstats
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -167,22 +167,9 @@ def floor(pipeline: Pipeline, batches: list[list[Doc]], arguments: argparse.Name
     """Seconds of the bare model over these batches, padded to their longest window."""
     (transformer,) = embedders_of(pipeline)
     assert isinstance(transformer, Transformer)
-    rows: list[dict[str, torch.Tensor]] = []
-    for docs in batches:
-        pieces = transformer.pieces_of(docs)
-        windows = plan_windows(
-            pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=transformer.window, stride=transformer.stride
-        )
-        for batch in batches_by_length(
-            pieces.ids, windows, transformer.ready.special, max_batch_pieces=transformer.settings.max_batch_pieces
-        ):
-            mask = {} if batch.mask is None else {"attention_mask": torch.from_numpy(batch.mask)}
-            rows.append({"input_ids": torch.from_numpy(batch.ids), **mask})
-    model = AutoModel.from_pretrained(arguments.model, attn_implementation="sdpa", add_pooling_layer=False)
-    model.train(is_train)
+    rows = rows_of(transformer, batches)
+    model = bare_model(arguments.model, arguments.precision, is_train=is_train)
     low = arguments.precision == "bf16"
-    if low and not is_train:
-        model = model.to(torch.bfloat16)
 
     def once(inputs: dict[str, torch.Tensor]) -> None:
         with torch.set_grad_enabled(is_train), torch.autocast("cpu", torch.bfloat16, enabled=low and is_train):
@@ -196,6 +183,28 @@ def floor(pipeline: Pipeline, batches: list[list[Doc]], arguments: argparse.Name
     for inputs in rows:
         once(inputs)
     return clock() - started
+
+
+def rows_of(transformer: Transformer, batches: Sequence[Sequence[Doc]]) -> list[dict[str, torch.Tensor]]:
+    """The inputs of a Hugging Face model for some batches: windows by length, padded to a call's longest."""
+    rows: list[dict[str, torch.Tensor]] = []
+    for docs in batches:
+        pieces = transformer.pieces_of(docs)
+        windows = plan_windows(
+            pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=transformer.window, stride=transformer.stride
+        )
+        for batch in batches_by_length(
+            pieces.ids, windows, transformer.ready.special, max_batch_pieces=transformer.settings.max_batch_pieces
+        ):
+            mask = {} if batch.mask is None else {"attention_mask": torch.from_numpy(batch.mask)}
+            rows.append({"input_ids": torch.from_numpy(batch.ids), **mask})
+    return rows
+
+
+def bare_model(source: Path, precision: str, *, is_train: bool) -> Any:
+    """The Hugging Face model by itself; in bf16 its weights are converted for prediction, where autocast is slower."""
+    model = AutoModel.from_pretrained(source, attn_implementation="sdpa", add_pooling_layer=False).train(is_train)
+    return model.to(torch.bfloat16) if precision == "bf16" and not is_train else model
 
 
 def show(title: str, laps: Laps, n_words: int, bare_s: float) -> None:

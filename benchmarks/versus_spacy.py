@@ -23,7 +23,8 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 ROWS = {"listener": "unfrozen, listener", "annotating": "unfrozen, annotating",
-        "frozen": "frozen, 8 epochs with the encoder's one pass", "predict": "prediction"}  # fmt: skip
+        "frozen": "frozen, 8 epochs with the encoder's one pass", "predict": "prediction",
+        "tok2vec": "a tok2vec, training", "tok2vec-predict": "a tok2vec, prediction"}  # fmt: skip
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 MADE_BY_PROJECT = "assets/ewt"
 
@@ -136,7 +137,7 @@ def row(cell: Cell, runs: list[dict[str, Any]], theirs: float) -> str:
     rates = [run["words_per_s"] for run in runs]
     rate = statistics.median(rates)
     memory = max(run["peak_memory_mib"] for run in runs)
-    n_words = f"{runs[0]['words_per_step']:,.0f}" if cell.task != "predict" else ""
+    n_words = f"{runs[0]['words_per_step']:,.0f}" if not cell.task.endswith("predict") else ""
     spread = f"{rate:,.0f} ({min(rates):,.0f}–{max(rates):,.0f})"
     return (f"| {ROWS[cell.task]} | {cell.side}, {cell.precision} | {spread} | {rate / theirs:.2f} | {n_words} | "
             f"{memory:,.0f} |")  # fmt: skip

@@ -26,7 +26,7 @@ from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.vocab import Vocab
 
-CONFIG = Path(__file__).with_name("spacy.cfg")
+CONFIG, TOK2VEC_CONFIG = (Path(__file__).with_name(name) for name in ("spacy.cfg", "spacy_tok2vec.cfg"))
 FROZEN_RATE = 1e-3  # a frozen encoder's heads want the higher rate
 Batches = Iterator[list[Example]]
 
@@ -34,7 +34,7 @@ Batches = Iterator[list[Example]]
 def main() -> None:
     """Measure one task and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=("listener", "annotating", "frozen", "predict"))
+    parser.add_argument("task", choices=("listener", "annotating", "frozen", "predict", "tok2vec", "tok2vec-predict"))
     parser.add_argument("--model", type=Path, required=True, help="folder of the encoder in Hugging Face's layout")
     parser.add_argument("--train", type=Path, required=True, help="CoNLL-U")
     parser.add_argument("--test", type=Path, required=True, help="CoNLL-U")
@@ -47,7 +47,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(arguments.threads)
     nlp, examples = build(arguments)
-    measured = predict(nlp, arguments) if arguments.task == "predict" else train(nlp, examples, arguments)
+    measured = predict(nlp, arguments) if arguments.task.endswith("predict") else train(nlp, examples, arguments)
     versions = {name: version(name) for name in ("spacy", "spacy-transformers", "thinc", "torch", "transformers")}
     print(json.dumps({"side": "spacy", "task": arguments.task, "precision": "float32", **measured,
                       "peak_memory_mib": peak_memory_mib(), "versions": versions}))  # fmt: skip
@@ -73,7 +73,8 @@ def build(arguments: argparse.Namespace) -> tuple[spacy.Language, list[Example]]
     if arguments.task in ("frozen", "annotating"):
         overrides["training.annotating_components"] = ["transformer"]
     # frozen_components stays empty: with the transformer in it, initialisation fails (the listener has no width)
-    return init_nlp(spacy.util.load_config(CONFIG, overrides=overrides, interpolate=False)), examples
+    path = TOK2VEC_CONFIG if arguments.task.startswith("tok2vec") else CONFIG
+    return init_nlp(spacy.util.load_config(path, overrides=overrides, interpolate=False)), examples
 
 
 def train(nlp: spacy.Language, examples: list[Example], arguments: argparse.Namespace) -> dict[str, object]:
