@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
 from thinc.api import Model
 
 from frostline.config import registry
@@ -20,6 +21,7 @@ from frostline.embedding.embedders import Embedder, check_layer, embedder_nodes,
 from frostline.embedding.listener import Reading, build_mix, layer_asked_by, reading_of
 from frostline.embedding.publisher import Publisher
 from frostline.errors import ConfigError, did_you_mean
+from frostline.layers.cuda import check_layers, thinc_on
 from frostline.layers.module_tree import tree_of
 from frostline.layers.parameters import ParameterStore
 from frostline.pipeline.dependencies import faults_of_drift, faults_of_features
@@ -39,7 +41,9 @@ def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
     """
     place = device_of(device)
     config = with_private_copies(config)
-    parts = {name: make_part(config, name) for name in config["pipeline"]["components"]}
+    with thinc_on(torch.device(place)):
+        parts = {name: make_part(config, name) for name in config["pipeline"]["components"]}
+    check_layers((part.model for part in parts.values()), torch.device(place))
     for part in parts.values():
         for embedder in embedders_in(part.model):
             embedder.device = place
