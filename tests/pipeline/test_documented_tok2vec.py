@@ -11,7 +11,7 @@ import pytest
 import frostline
 from frostline.config import fill_config, load_config
 from frostline.corpora.store import write_corpus
-from frostline.errors import ConfigError
+from frostline.errors import ConfigError, ModelFileError
 from frostline.pipeline.wiring import assemble
 from frostline.training.checking import find_faults
 from frostline.training.embedding import embed_corpora
@@ -65,6 +65,10 @@ def test_the_documented_vectors_fit_the_documented_tok2vec(corpus: Path, tmp_pat
 
     doc = frostline.load(tmp_path / "out" / "model-last")("the dog")
     assert doc[0].vector.tolist() == [1.0, 0.0] and doc[0].similarity(doc) == pytest.approx(0.5**0.5)
+    table = tmp_path / "vectors" / "vectors.safetensors"
+    table.write_bytes(table.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ModelFileError, match="vectors were changed"):
+        train(config, tmp_path / "other")
 
 
 def test_stored_activations_are_a_transformers_business(corpus: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from frostline.errors import ModelFileError
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import models_of, path_of
 from frostline.vectors import open_vectors
-from frostline.vectors.store import keep_vectors
+from frostline.vectors.store import check_bytes, keep_vectors
 
 FOLDER = "vectors"
 _AGAIN = "Copy the model again, or train it again with these vectors."
@@ -49,6 +49,13 @@ def attach_named(pipeline: Pipeline) -> None:
 def digests_of(pipeline: Pipeline) -> dict[str, str]:
     """The digest of the vectors that each block reads, by its config path."""
     return {path: layer.ready.digest for path, layer in layers_with_vectors(models_of(pipeline))}
+
+
+def check_vectors(pipeline: Pipeline) -> None:
+    """Read every byte of the vectors that the blocks read; ModelFileError where they are not as their digest says."""
+    for folder in {layer.ready.folder for _, layer in layers_with_vectors(models_of(pipeline))}:
+        if folder is not None:
+            check_bytes(folder)
 
 
 def save_vectors(pipeline: Pipeline, model: Path) -> None:

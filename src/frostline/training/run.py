@@ -22,7 +22,7 @@ from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
 from frostline.pipeline.serialize import MODEL_FILES
-from frostline.pipeline.vectors import digests_of
+from frostline.pipeline.vectors import check_vectors, digests_of
 from frostline.pipeline.wiring import assemble, embedders_of
 from frostline.training.averages import averages_from
 from frostline.training.checking import check_training
@@ -70,10 +70,7 @@ def train(
     remove_tree(cache)
     max_mib = training.get("activation_cache_mib", 16384)
     attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib)
-    data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
-    for number, embedder in enumerate(embedders_of(pipeline)):
-        data[f"encoder-{number}"] = embedder.digest()
-    data |= {f"vectors of {path}": digest for path, digest in digests_of(pipeline).items()}
+    check_vectors(pipeline)
     try:
         return drive(
             pipeline,
@@ -92,7 +89,7 @@ def train(
             ),
             place=Place(
                 output=output,
-                digest=digest_of_run(config, data),
+                digest=digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest)),
                 precision=precision_of(pipeline),
                 device=pipeline.device,
             ),
@@ -101,6 +98,13 @@ def train(
         )
     finally:
         remove_tree(cache)
+
+
+def _read_by(pipeline: Pipeline, **corpora: str) -> dict[str, str]:
+    """What a run reads beside its config, by digest, and where it computes: a checkpoint of other things is none."""
+    encoders = {f"encoder-{number}": one.digest() for number, one in enumerate(embedders_of(pipeline))}
+    vectors = {f"vectors of {path}": digest for path, digest in digests_of(pipeline).items()}
+    return {**corpora, "device": pipeline.device, **encoders, **vectors}
 
 
 def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384) -> None:
