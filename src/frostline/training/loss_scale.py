@@ -43,7 +43,6 @@ class ScaledOptimizer:
     ) -> None:
         self.inner = inner
         self.steps_between = steps_between
-        self.n_skipped = 0
         self._scales = [encoder.gradient_scale for encoder in encoders]
         self._n_good = 0  # steps since the factor changed
         self.factor = factor
@@ -61,7 +60,6 @@ class ScaledOptimizer:
         """
         if not math.isfinite(store.norm_of_gradients()) and self.factor > 1.0:
             self._n_good = 0
-            self.n_skipped += 1
             self._set(self.factor / 2)
             say(f"step {step + 1}: a gradient is beyond float16 and nothing moves; the scale is now {self.factor:g}")
             return OptimizerStep(grad_norm=0.0, learn_rates={g.component: 0.0 for g in store.trainable_groups})
