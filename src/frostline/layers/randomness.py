@@ -47,7 +47,10 @@ def counted(clock: Clock, module: str) -> Iterator[None]:
     # only the device in use: forking the state of every GPU costs a synchronisation each
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed_for(clock, module))
+        seed = seed_for(clock, module)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack per kind of device, there or not
+        if devices:
+            torch.cuda.manual_seed(seed)
         yield
 
 
