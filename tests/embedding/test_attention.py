@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from frostline.embedding import attention as attention_module
 from frostline.embedding.attention import attention
-from frostline.embedding.dropout import dropout_mask
+from frostline.layers.dropout import dropout_mask
 from tests.embedding.tiny import tiny_encoder
 
 

@@ -73,7 +73,7 @@ def test_an_evaluation_holds_few_docs_at_a_time(encoder: Path) -> None:
         for number in range(40):
             if number % 10 == 9:
                 gc.collect()
-                alive.append(sum(isinstance(one, Doc) for one in gc.get_objects()))
+                alive.append(sum(type(one) is Doc for one in gc.get_objects()))
             yield from make_docs()[:2]
 
     scores = pipeline.evaluate(stream(), batch_words=30)

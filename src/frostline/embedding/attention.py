@@ -17,8 +17,8 @@ import transformers
 from torch import Tensor, nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from frostline.embedding.dropout import dropout_mask
 from frostline.embedding.packed import RUNS, window_attention
+from frostline.layers.dropout import dropout_mask
 
 NAME = "frostline"
 MAX_LENGTH = 512  # of rows whose weights are kept as matrices; longer ones would take too much memory

@@ -21,7 +21,6 @@ from frostline.embedding import hub
 from frostline.embedding.adapters import ADAPTER, AdapterSettings, add_adapters, load_adapters
 from frostline.embedding.attention import always_masked, use_fast_attention
 from frostline.embedding.batches import Batch, SpecialTokens
-from frostline.embedding.dropout import use_fast_dropout
 from frostline.embedding.layouts import layout_of, shape_of
 from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
 from frostline.embedding.packed import inputs_of_row
@@ -30,6 +29,7 @@ from frostline.embedding.precisions import PRECISIONS
 from frostline.embedding.readings import Sums, average
 from frostline.embedding.windows import Windows
 from frostline.errors import ConfigError, did_you_mean
+from frostline.layers.dropout import use_fast_dropout
 from frostline.layers.modes import running
 
 HuggingFaceModel: TypeAlias = Any  # transformers comes without usable types

@@ -20,8 +20,8 @@ from thinc.api import Model
 from torch import Tensor, nn
 
 from frostline.config import registry
-from frostline.embedding.dropout import Dropout
 from frostline.errors import ConfigError
+from frostline.layers.dropout import Dropout
 from frostline.layers.graph import chain, concatenate, module_layer, per_token
 from frostline.layers.maxout import check_counts, maxout
 from frostline.layers.words import extract_features

@@ -16,9 +16,9 @@ from thinc.api import Model
 from torch import Tensor, nn
 
 from frostline.config import registry
-from frostline.embedding.dropout import Dropout
 from frostline.embedding.hash_embed import check_rate
 from frostline.errors import ConfigError
+from frostline.layers.dropout import Dropout
 from frostline.layers.graph import graph_layer
 from frostline.layers.maxout import Maxout, check_counts
 

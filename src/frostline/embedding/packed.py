@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frostline.embedding.batches import Batch, Run, SpecialTokens
-from frostline.embedding.dropout import dropout_mask
 from frostline.embedding.windows import Windows
+from frostline.layers.dropout import dropout_mask
 
 HuggingFaceModel: TypeAlias = Any  # transformers comes without usable types
 Ints = NDArray[np.int64]

@@ -11,6 +11,7 @@ from thinc.api import Model
 from torch import Tensor, nn
 
 from frostline.errors import ConfigError
+from frostline.layers.dropout import Dropout
 from frostline.layers.resizing import Changes, resize
 from frostline.layers.torch_bridge import Backprop, apply_module
 
@@ -52,7 +53,7 @@ class TokenHead(nn.Module):
     def __init__(self, width: int, layout: Layout, hidden_width: int = 0) -> None:
         super().__init__()
         self.layout = layout
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = Dropout(0.0)
         self.hidden = nn.Linear(width, hidden_width) if hidden_width else None
         self.output = nn.Linear(hidden_width or width, len(layout.order))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from frostline.embedding.dropout import Dropout, dropout_mask, use_fast_dropout
 from tests.embedding.tiny import tiny_encoder
+
+from frostline.layers.dropout import Dropout, dropout_mask, use_fast_dropout
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.9])
