@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,28 @@ def test_only_encoders_that_are_trained_in_float16_are_scaled(
 
     assert isinstance(optimizer, ScaledOptimizer) is scaled
     assert (encoders_of(pipeline)[0].gradient_scale.factor != 1.0) is scaled
+
+
+def test_an_encoder_that_thaws_later_is_scaled_from_the_start(encoder: Path) -> None:
+    config = make_config(encoder, ["listener"], settings={"precision": "float16"})
+    thaw = {"@schedules": "frostline.one_by_one.v1", "steps_each": 2, "first": 0}
+    config["training"]["freezing"] = {"unfreezing": {"transformer": thaw}}
+    pipeline = make_pipeline(config, make_docs())
+    frozen = made(encoder, modes={"transformer.*": "frozen"})
+
+    assert isinstance(with_loss_scale(build_adam(learn_rate=0.01), encoders_of(pipeline)), ScaledOptimizer)
+    assert not isinstance(with_loss_scale(build_adam(learn_rate=0.01), encoders_of(frozen)), ScaledOptimizer)
+
+
+def test_copies_of_copies_of_an_encoder_keep_their_true_gradients(encoder: Path) -> None:
+    pipeline = made(encoder)
+    add_gradients(pipeline)
+    plain = pipeline.parameters.norm_of_gradients()
+
+    for _ in range(4):
+        gc.collect()
+        pipeline.replace_listeners()
+        encoders_of(pipeline)[0].gradient_scale.factor = 2.0**16
+        add_gradients(pipeline)
+
+        assert pipeline.parameters.norm_of_gradients() == pytest.approx(plain, rel=0.02)

@@ -52,7 +52,8 @@ def embed(
             say(f"embedded {counts['words']:,} words in {counts['docs']:,} docs")
 
     storage = transformer.settings.storage
-    write_activations(output, transformer.store_settings(), entries(), storage=storage)
+    with transformer.fixed_weights():
+        write_activations(output, transformer.store_settings(), entries(), storage=storage)
     return counts["docs"]
 
 

@@ -6,8 +6,10 @@ Parameters and their gradients stay float32 in any case; what a training does wi
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeAlias
 
 import torch
@@ -17,27 +19,27 @@ HuggingFaceModel: TypeAlias = Any  # transformers comes without usable types
 
 
 class LowPrecisionCopy:
-    """A model's weights in another precision, brought up to date where they may have moved."""
+    """A model's weights and buffers in another precision.
+
+    Converted anew at each call: whether they have moved can't be told, since they are views of buffers that others
+    write to. Who knows that they stay says so by `fixed`.
+    """
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
         self._copy: HuggingFaceModel | None = None
-        self._seen: tuple[tuple[int, int], ...] = ()
         self._is_fixed = False
         self._is_current = False  # since the weights were promised to stay
 
     def of(self, model: HuggingFaceModel) -> HuggingFaceModel:
         """The copy, in the training state that `model` is in."""
-        parameters = list(model.parameters())
-        seen = tuple((parameter.data_ptr(), parameter._version) for parameter in parameters)
-        may_move = seen != self._seen or any(parameter.requires_grad for parameter in parameters)
-        if self._copy is None or next(self._copy.parameters()).device != parameters[0].device:
+        if self._copy is None or next(self._copy.parameters()).device != next(model.parameters()).device:
             self._copy = copy.deepcopy(model).to(self.dtype).requires_grad_(False)
-        elif may_move and not (self._is_fixed and self._is_current):
+        elif not (self._is_fixed and self._is_current):
             with torch.no_grad():
-                for mine, theirs in zip(self._copy.parameters(), parameters, strict=True):
+                for mine, theirs in zip(_numbers_of(self._copy), _numbers_of(model), strict=True):
                     mine.copy_(theirs)
-        self._seen, self._is_current = seen, True
+        self._is_current = True
         for part, original in zip(self._copy.modules(), model.modules(), strict=True):
             part.training = original.training
         return self._copy
@@ -54,6 +56,10 @@ class LowPrecisionCopy:
             self._is_fixed = was_fixed
 
 
+def _numbers_of(model: nn.Module) -> Iterator[Tensor]:
+    return chain(model.parameters(), model.buffers())
+
+
 class GradientScale:
     """Multiplies the gradient on its way into a network, and divides that of each parameter by the same number.
 
@@ -64,15 +70,16 @@ class GradientScale:
 
     def __init__(self) -> None:
         self.factor = 1.0
-        self._hooked: set[int] = set()
+        self._hooked: dict[int, weakref.ref[Tensor]] = {}  # by id, which a parameter that is gone leaves to another
 
     def enter(self, values: Tensor, network: nn.Module) -> Tensor:
         """`values`, the output of `network` in float32, with its gradient scaled; shape and numbers as they were."""
         if self.factor == 1.0:
             return values
         for parameter in network.parameters():
-            if parameter.requires_grad and id(parameter) not in self._hooked:
-                self._hooked.add(id(parameter))
+            known = self._hooked.get(id(parameter))
+            if parameter.requires_grad and (known is None or known() is not parameter):
+                self._hooked[id(parameter)] = weakref.ref(parameter)
                 parameter.register_hook(self._divided)  # type: ignore[no-untyped-call]
         scaled: Tensor = _ScaledGradient.apply(values, self.factor)  # type: ignore[no-untyped-call]
         return scaled

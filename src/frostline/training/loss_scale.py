@@ -15,7 +15,7 @@ import torch
 
 from frostline.console import say
 from frostline.embedding.encoder import Encoder
-from frostline.layers.parameters import ParameterStore
+from frostline.layers.parameters import STAGE_ATTRIBUTE, ParameterStore
 from frostline.training.optimizer import Optimizer, OptimizerStep
 
 FIRST_FACTOR = 2.0**16
@@ -90,10 +90,12 @@ class ScaledOptimizer:
 
 
 def with_loss_scale(optimizer: Optimizer, encoders: Iterable[Encoder]) -> Optimizer:
-    """The optimizer itself where no encoder is trained in float16, else one that scales for those that are."""
-    trained = [
-        encoder
-        for encoder in encoders
-        if encoder.precision == "float16" and any(parameter.requires_grad for parameter in encoder.parameters())
-    ]
+    """The optimizer itself where no encoder is ever trained in float16, else one that scales for those that are."""
+    halves = [encoder for encoder in encoders if encoder.precision == "float16"]
+    trained = [encoder for encoder in halves if any(map(_may_move, encoder.parameters()))]
     return ScaledOptimizer(optimizer, trained) if trained else optimizer
+
+
+def _may_move(parameter: torch.nn.Parameter) -> bool:
+    """Whether a parameter moves now, or once a schedule frees it."""
+    return parameter.requires_grad or hasattr(parameter, STAGE_ATTRIBUTE)
