@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from frostline.console import set_quiet
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MIRROR = REPOSITORY.parent / "shared" / "mirror"
@@ -23,6 +26,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # What a script starts in the background ignores Ctrl-C, and hands that on to its children: tests press it.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """What a test silences by --quiet, the next one hears again."""
+    yield
+    set_quiet(False)
 
 
 @pytest.fixture(scope="session")

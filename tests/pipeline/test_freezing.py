@@ -69,6 +69,50 @@ def test_the_lowest_layers_stand_still_and_get_no_gradient(
         assert all(parameter.grad is None for parameter in module.parameters())
 
 
+THAWS = {
+    "by the config": ("listener", "transformer", ""),
+    "of a private one": ("independent", "tagger.transformer", ""),
+    "by a block": ("listener", "transformer", "block"),
+}
+
+
+@pytest.mark.parametrize("how", THAWS)
+def test_a_layer_that_thaws_in_a_frozen_whole_learns_as_it_does_in_one_that_moves(encoder: Path, how: str) -> None:
+    kind, name, block = THAWS[how]
+    thaw = {f"{name}.*": "frozen", f"{name}.model.encoder.layer.1.*": "train"}
+    thawed = make_pipeline(make_config(encoder, [kind], modes={} if block else thaw), make_docs())
+    whole = make_pipeline(make_config(encoder, [kind]), make_docs())
+
+    with thawed.modes(thaw if block else {}):
+        gradients = gradients_of(thawed)
+
+    expected = gradients_of(whole)
+    learning = [key for key in gradients if key.startswith(f"{name}/")]
+    assert learning and all(".layer.1." in key for key in learning)
+    for key in learning:
+        torch.testing.assert_close(gradients[key], expected[key], atol=1e-6, rtol=1e-4)
+        assert gradients[key].any() or "key.bias" in key
+
+
+def gradients_of(pipeline: Pipeline) -> dict[str, torch.Tensor]:
+    pipeline.parameters.zero_gradients()
+    pipeline.update([examples_of(make_docs())], dropout=0.0, clock=Clock(seed=0))
+    return {name: values.clone() for name, values in pipeline.parameters.named_gradients.items()}
+
+
+def test_what_is_frozen_piece_by_piece_is_frozen_as_a_whole(encoder: Path) -> None:
+    every = {"lowest_layers": {"transformer": 2}}
+    pieces = [
+        make_pipeline(make_config(encoder, ["listener"], modes={"transformer.model.*": "frozen"}), make_docs()),
+        make_pipeline(frozen_config(encoder, every), make_docs()),
+    ]
+    moving = make_pipeline(make_config(encoder, ["listener"], modes={"transformer.*": "frozen", "*.1.*": "train"}),
+                           make_docs())  # fmt: skip
+
+    assert all(modes.stands_still(one.publishers["transformer"].embedder.module) for one in pieces)
+    assert not modes.stands_still(moving.publishers["transformer"].embedder.module)
+
+
 def test_a_private_transformer_is_frozen_by_its_modules_name(encoder: Path) -> None:
     config = make_config(encoder, ["independent", "listener"])
     config["training"]["freezing"] = {"lowest_layers": {"tagger.transformer": 1}, "unfreezing": {"transformer": 1}}

@@ -260,6 +260,35 @@ def test_a_frozen_component_on_a_publisher_that_moves_is_refused_with_three_ways
     assert "training.allow_drift = true" in fix
 
 
+THAWED = {"transformer.*": "frozen", "*.layer.1.*": "train"}
+
+
+@pytest.mark.parametrize(
+    ("modes", "frozen", "factor"),
+    [(THAWED, ["tagger"], 1.0), ({"tagger.*": "sample"}, [], 1.0), ({"tagger.output.*": "frozen"}, [], 0.0)],
+    ids=["a layer thaws", "sampling", "frozen by its head"],
+)
+def test_drift_is_found_however_it_is_declared(
+    encoder: Path, modes: dict[str, str], frozen: list[str], factor: float
+) -> None:
+    config = make_config(encoder, ["listener", "listener"], modes=modes, frozen=frozen, grad_factors=[factor, 1.0])
+
+    with pytest.raises(ConfigError, match="'tagger' is frozen, but it reads 'transformer'"):
+        make_pipeline(config, make_docs())
+
+
+@pytest.mark.parametrize("way", ["sample", "piece by piece", "by height"])
+def test_nothing_drifts_where_nothing_moves(encoder: Path, way: str) -> None:
+    modes = {"sample": {"transformer.*": "sample"}, "piece by piece": {"transformer.model.*": "frozen"}}.get(way, {})
+    config = make_config(encoder, ["listener", "listener"], frozen=["tagger"], modes=modes)
+    if way == "by height":
+        config["training"]["freezing"] = {"lowest_layers": {"transformer": 2}}
+
+    pipeline = make_pipeline(config, make_docs())
+
+    assert not any(group.may_move for group in pipeline.parameters.groups if group.component == "transformer")
+
+
 @pytest.mark.parametrize("way", ["freeze both", "copy", "drift", "nobody teaches"])
 def test_each_way_out_of_drift_is_open(encoder: Path, way: str) -> None:
     config = make_config(encoder, ["listener", "listener"], frozen=["tagger"])

@@ -20,7 +20,7 @@ from frostline.embedding.embedders import Embedder, embedder_of
 from frostline.embedding.layer_choice import Layer, layers_to_compute
 from frostline.embedding.tok2vec import publishing
 from frostline.errors import ConfigError
-from frostline.layers.modes import Mode, mode_of
+from frostline.layers.modes import stands_still
 from frostline.tokens import Doc
 
 
@@ -114,7 +114,7 @@ class Publisher:
 
     def _of_step_when_still(self, docs: Sequence[Doc]) -> Activations | None:
         """What a frozen publisher computed for the step in progress: a prediction would give the same again."""
-        return self.find(docs, is_train=True) if mode_of(self.embedder.module) is Mode.FROZEN else None
+        return self.find(docs, is_train=True) if stands_still(self.embedder.module) else None
 
     def _predict(self, docs: Sequence[Doc]) -> Activations:
         return self._of_step_when_still(docs) or self.embedder.compute(docs, is_train=False)

@@ -34,7 +34,7 @@ from frostline.embedding.store import STORAGES, ActivationStore, activation_key,
 from frostline.embedding.window_getters import Strided, WindowGetter, check_lengths, spans_of
 from frostline.embedding.windows import Windows, plan_windows, windows_of_spans
 from frostline.errors import ConfigError, did_you_mean
-from frostline.layers.modes import Mode, mode_of
+from frostline.layers.modes import stands_still
 from frostline.tokens import Doc
 
 
@@ -153,7 +153,7 @@ class Transformer:
         encoder = self.ready
         pieces = self.pieces_of(docs)
         layers = self.layer_numbers()
-        if mode_of(encoder) is Mode.FROZEN:
+        if stands_still(encoder):
             numbers = self._frozen(docs, pieces)
         else:
             with torch.set_grad_enabled(is_train and wants_gradient):

@@ -56,6 +56,12 @@ def is_frozen(module: nn.Module) -> bool:
     return not any(parameter.requires_grad for parameter in module.parameters())
 
 
+def stands_still(module: nn.Module) -> bool:
+    """Whether a module is frozen in all its parts: no parameter moves, and it computes in training as in prediction."""
+    parts = (part for part in module.modules() if part._parameters or not part._modules)
+    return all(mode_of(part) is Mode.FROZEN for part in parts)
+
+
 def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
     """Set the modes of named module trees, replacing what was declared before.
 

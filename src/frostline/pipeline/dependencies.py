@@ -1,11 +1,11 @@
 """What a component depends on while others learn: annotations that somebody must write, an embedding that moves.
 
-Found from the config and the wiring alone, before anything is loaded. Nothing is changed here.
+Found from the config and the wiring before anything is loaded, as far as they tell. Nothing is changed here.
 """
 
 from __future__ import annotations
 
-import fnmatch
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,10 @@ from frostline.config.arguments import Fault
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.annotation_features import features_in
 from frostline.embedding.listener import publishers_read_by, reading_of
+from frostline.layers.modes import mode_of
 
 if TYPE_CHECKING:
     from frostline.pipeline.pipeline import Pipeline
-
-FROZEN = "frozen"
 
 
 def faults_of_features(pipeline: Pipeline) -> Iterator[Fault]:
@@ -47,45 +46,57 @@ def _not_written(pipeline: Pipeline, reader: str, column: str, path: str) -> Fau
     return Fault(path=f"{path}.columns", message=message, fix=fix)
 
 
-def faults_of_drift(pipeline: Pipeline) -> Iterator[Fault]:
-    """The components that stand still on an embedding that moves: each step takes it away from what they know."""
-    if pipeline.config.get("training", {}).get("allow_drift"):
-        return
-    for name, component in pipeline.components.items():
-        if not _stands_still(pipeline, name):
-            continue
-        for publisher in publishers_read_by(component.model):
-            if moves(pipeline, publisher.name):
+def faults_of_declared_drift(pipeline: Pipeline) -> Iterator[Fault]:
+    """The components that stand still on an embedding that moves, as far as the config alone tells for certain.
+
+    Each step takes the embedding away from what such a component knows. `faults_of_drift` knows all of them.
+    """
+    for name, component in pipeline.components.items() if not _is_allowed(pipeline) else ():
+        for publisher in publishers_read_by(component.model) if name in pipeline.frozen else ():
+            is_taught = any(reader.may_want_gradient for reader in publisher.readers)
+            if is_taught and publisher.name not in pipeline.frozen and not _may_be_still(pipeline, publisher.name):
                 yield _drift(name, publisher.name)
 
 
-def moves(pipeline: Pipeline, publisher: str) -> bool:
-    """Whether training moves any weight of a publisher: it is not wholly frozen, and somebody teaches it."""
-    if publisher in pipeline.frozen or _is_declared_frozen(pipeline, publisher):
-        return False
-    return any(reader.may_want_gradient for reader in pipeline.publishers[publisher].readers)
+def faults_of_drift(pipeline: Pipeline) -> Iterator[Fault]:
+    """The components that stand still on an embedding that moves, once the modes of all parameters are declared."""
+    for name, component in pipeline.components.items() if not _is_allowed(pipeline) else ():
+        for publisher in publishers_read_by(component.model) if _stands_still(pipeline, name) else ():
+            if _ever_moves(pipeline, publisher.name):
+                yield _drift(name, publisher.name)
+
+
+def _is_allowed(pipeline: Pipeline) -> bool:
+    return bool(pipeline.config.get("training", {}).get("allow_drift"))
+
+
+def _may_be_still(pipeline: Pipeline, publisher: str) -> bool:
+    """Whether something in the config may freeze a publisher, and only its modules tell how much of it."""
+    patterns = pipeline.config["pipeline"].get("modes") or {}
+    lowest = (pipeline.config["training"].get("freezing") or {}).get("lowest_layers") or {}
+    touching = re.compile(rf"{re.escape(publisher)}(\.|$)|[*?\[]")
+    return publisher in lowest or any(touching.match(pattern) for pattern in patterns)
 
 
 def _stands_still(pipeline: Pipeline, component: str) -> bool:
     """Whether a component neither learns nor tells its publishers what it needs."""
     if component in pipeline.frozen:
         return True
-    if not _is_declared_frozen(pipeline, component):
-        return False
+    passes_gradient = mode_of(pipeline.freezing.trees[component]).passes_gradient
     readings = [reading_of(node) for node in pipeline.components[component].model.walk()]
-    return not any(reading.may_want_gradient for reading in readings if reading is not None)
+    if passes_gradient and any(reading.may_want_gradient for reading in readings if reading is not None):
+        return False
+    return _has_parameters(pipeline, component) and not _ever_moves(pipeline, component)
 
 
-def _is_declared_frozen(pipeline: Pipeline, part: str) -> bool:
-    """Whether the modes freeze the whole of a part: the last pattern for it does, and no later one is for a piece."""
-    frozen = False
-    for pattern, mode in (pipeline.config["pipeline"].get("modes") or {}).items():
-        whole = fnmatch.fnmatchcase(part, pattern) or pattern == f"{part}.*"
-        if whole:
-            frozen = mode == FROZEN
-        elif mode != FROZEN and pattern.startswith(f"{part}."):
-            frozen = False
-    return frozen
+def _has_parameters(pipeline: Pipeline, part: str) -> bool:
+    return any(group.component == part for group in pipeline.parameters.groups)
+
+
+def _ever_moves(pipeline: Pipeline, part: str) -> bool:
+    """Whether a parameter of a publisher or component, or of its private encoder, moves now or once it is unfrozen."""
+    owned = [group for group in pipeline.parameters.groups if f"{group.component}.".startswith(f"{part}.")]
+    return any(group.may_move for group in owned)
 
 
 def _drift(component: str, publisher: str) -> Fault:

@@ -24,7 +24,7 @@ from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.cuda import check_layers, thinc_on
 from frostline.layers.module_tree import tree_of
 from frostline.layers.parameters import ParameterStore
-from frostline.pipeline.dependencies import faults_of_drift, faults_of_features
+from frostline.pipeline.dependencies import faults_of_declared_drift, faults_of_drift, faults_of_features
 from frostline.pipeline.devices import device_of
 from frostline.pipeline.freezing import UNFREEZING, declare, plan_freezing
 from frostline.pipeline.pipeline import Pipeline
@@ -84,6 +84,9 @@ def finish(pipeline: Pipeline) -> None:
     pipeline.freezing = plan_freezing(pipeline, trees, _unfreezing(pipeline.config))
     declare(pipeline)
     pipeline.parameters = ParameterStore.gather(list(_owners(pipeline)), device=pipeline.device)
+    faults = list(faults_of_drift(pipeline))
+    if faults:
+        raise_faults(faults)
 
 
 def _owners(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
@@ -206,7 +209,7 @@ def connect(pipeline: Pipeline) -> list[Fault]:
                 faults.append(_without_annotations(publisher, name))
     for publisher, found in readers.items():
         pipeline.publishers[publisher].wire(found)
-    return faults or [*faults_of_features(pipeline), *faults_of_drift(pipeline)]
+    return faults or [*faults_of_features(pipeline), *faults_of_declared_drift(pipeline)]
 
 
 def _unknown_names(pipeline: Pipeline) -> Iterator[Fault]:

@@ -17,7 +17,8 @@ from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
 from frostline.files import refuse_to_lose, remove_tree
-from frostline.layers.modes import Mode, mode_of
+from frostline.layers.modes import stands_still
+from frostline.layers.parameters import STAGE_ATTRIBUTE
 from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
@@ -147,7 +148,8 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
 
 
 def _is_frozen(embedder: Embedder) -> bool:
-    return mode_of(embedder.module) is Mode.FROZEN
+    module = embedder.module
+    return stands_still(module) and not any(hasattr(one, STAGE_ATTRIBUTE) for one in module.parameters())
 
 
 def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: str, where: str) -> None:
