@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from frostline.embedding.attention import always_masked
-from frostline.embedding.batches import Batch
+from frostline.embedding.batches import Batch, batches_of_fixed_shapes
 from frostline.embedding.cut import Cut, Lower, Upper
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.layer_stack import layers_of
+from frostline.embedding.layouts import Rows
 from frostline.embedding.windows import Windows
 from frostline.errors import ConfigError
 from frostline.layers.modes import running
@@ -107,12 +108,14 @@ def _probes(encoder: Encoder) -> Iterator[tuple[Batch, AbstractContextManager[No
     ids = np.arange(sum(_PROBES), dtype=np.int64) % max(1, n - n // 2) + n // 2
     lengths = np.array(_PROBES, dtype=np.int64)
     windows = Windows(first_piece=np.cumsum(lengths) - lengths, n_pieces=lengths)
-    bare, device, layout = encoder.special.bare, encoder.device.type, encoder.layout
-    for batch in layout.batches(ids, windows, bare, max_batch_pieces=1 << 20, device=device):
+    bare, layout = encoder.special.bare, encoder.layout
+    bound = len(_PROBES) * max(_PROBES)
+    for batch in layout.batches(ids, windows, bare, max_batch_pieces=bound, device=encoder.device.type):
         yield batch, nullcontext()
-    for batch in layout.frozen_batches(
-        ids, windows, bare, max_length=_PROBES[-1], device=device, leave_padding=not encoder.can_always_mask
-    ):
+    for batch in batches_of_fixed_shapes(
+        ids, windows, bare, n_padded_pieces=sum(_PROBES), max_length=max(_PROBES),
+        leave_padding=not encoder.can_always_mask, equal=layout.rows is Rows.EQUAL,
+    ):  # fmt: skip
         yield batch, always_masked()
 
 
