@@ -32,6 +32,15 @@ def rows_of(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[s
     return {row["module"]: row for row in json.loads(capsys.readouterr().out)}
 
 
+def test_what_a_run_computes_once_only_is_told(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["debug", "model", str(config_file)])
+    told = capsys.readouterr()
+    run(["debug", "model", str(config_file), "--training.freezing.lowest_layers", '{"transformer": 0}'])
+
+    assert "transformer: hidden state 1 never moves" in told.out + told.err
+    assert "never moves" not in "".join(capsys.readouterr())
+
+
 def test_of_a_config_modules_of_one_fate_are_one_row(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = rows_of(capsys, str(config_file))
 

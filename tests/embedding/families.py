@@ -28,6 +28,7 @@ class Family:
     tokenizer: str
     rows: str  # how its windows are laid out
     reason: str = ""  # a part of why they are not packed
+    uncut: str = ""  # a part of why its layers can't be computed apart; "" where they can
     has_shape: bool = True  # whether the config knows the shape by its usual names
 
 
@@ -39,7 +40,9 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": Family(config={"pad_token_id": 1, "type_vocab_size": 1}, tokenizer="unigram", rows="packed"),
     "camembert": Family(config={"pad_token_id": 1, "type_vocab_size": 1}, tokenizer="unigram", rows="packed"),
     "electra": Family(config={"embedding_size": 16}, tokenizer="wordpiece", rows="packed"),
-    "albert": Family(config={"embedding_size": 16}, tokenizer="unigram", rows="packed"),
+    "albert": Family(
+        config={"embedding_size": 16}, tokenizer="unigram", rows="packed", uncut="no list of 2 layers"
+    ),
     "distilbert": Family(
         config={"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48}, tokenizer="wordpiece", rows="packed",
         has_shape=False,
@@ -84,11 +87,12 @@ FAMILIES: dict[str, Family] = {
     "fnet": Family(config={}, tokenizer="unigram", rows="equal", reason=LEAK),
     "xlnet": Family(
         config={"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 48, "dropout": 0.0}, tokenizer="unigram",
-        rows="padded", reason=OTHER_ATTENTION, has_shape=False,
+        rows="padded", reason=OTHER_ATTENTION, uncut="can't be computed apart", has_shape=False,
     ),
     "xlm": Family(config=_XLM | {"pad_index": 1}, tokenizer="unigram", rows="padded", reason=OTHER_ATTENTION,
-                  has_shape=False),
-    "t5": Family(config=_T5, tokenizer="unigram", rows="padded", reason=OTHER_ATTENTION, has_shape=False),
+                  uncut="can't be computed apart", has_shape=False),
+    "t5": Family(config=_T5, tokenizer="unigram", rows="padded", reason=OTHER_ATTENTION,
+                 uncut="need more of the lower ones", has_shape=False),
     "nomic_bert": Family(config={}, tokenizer="wordpiece", rows="packed"),
     "gpt2": Family(
         config={"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}, tokenizer="bytes", rows="padded",

@@ -45,6 +45,17 @@ def test_a_cache_is_found_again_by_the_next_process(tmp_path: Path) -> None:
     assert np.array_equal(got.numpy(), entries()[4][1])
 
 
+def test_a_second_process_with_other_settings_leaves_the_first_its_values(tmp_path: Path) -> None:
+    first = ActivationCache(tmp_path / "c", SETTINGS)
+    for key, values in entries():
+        first.put(key, values)
+
+    second = ActivationCache(tmp_path / "c", {**SETTINGS, "precision": "other"})
+
+    assert len(second) == 0
+    assert all(same(first, key, values) for key, values in entries())
+
+
 @pytest.mark.parametrize("n_lost", [1, 30, 48])
 def test_an_entry_that_a_kill_left_unfinished_is_ignored_and_written_again(tmp_path: Path, n_lost: int) -> None:
     fill(tmp_path / "c")

@@ -173,6 +173,25 @@ def test_what_a_pattern_or_a_block_freezes_within_a_layer_stays_when_the_layer_t
     assert not any("LayerNorm" in name for name in moved)
 
 
+def test_a_block_in_which_nothing_is_frozen_computes_as_an_encoder_that_moves(encoder: Path) -> None:
+    docs, moving = make_docs(), make_pipeline(frozen_config(encoder, {}), make_docs())
+    lowest = {"lowest_layers": {"transformer": 1}}
+    pipeline = make_pipeline(frozen_config(encoder, lowest, settings={"storage": "float16"}), docs)
+
+    def numbers_of(one: Pipeline) -> torch.Tensor:
+        numbers: torch.Tensor = one.publishers["transformer"].embedder.compute(docs, is_train=False).pieces
+        return numbers
+
+    rounded, expected = numbers_of(pipeline), numbers_of(moving)
+    with pipeline.modes({"transformer.*": "eval"}):
+        found = numbers_of(pipeline)
+
+    assert torch.equal(found, expected)
+    assert not torch.equal(rounded, expected)
+    assert torch.allclose(rounded, expected, atol=0.02)
+    assert torch.equal(numbers_of(pipeline), rounded)
+
+
 def test_the_lowest_layers_never_thaw(encoder: Path) -> None:
     freezing = {"lowest_layers": {"transformer": 1}, "unfreezing": {"transformer": 99}}
     pipeline = make_pipeline(frozen_config(encoder, freezing), make_docs())

@@ -24,6 +24,7 @@ def test_a_config_tells_of_its_shared_transformer(tmp_path: Path) -> None:
     shared = facts["transformer"]
     assert (shared["family"], shared["width"], shared["hidden_states"]) == ("bert", 24, 3)
     assert (shared["rows"], shared["rows_reason"]) == ("packed", None)
+    assert (shared["keeps_still_layers"], shared["keeps_still_layers_reason"]) == (True, None)
     assert (shared["window"], shared["stride"], shared["longest_window"]) == (40, 40, 62)
 
 
@@ -53,3 +54,13 @@ def test_a_model_says_why_its_windows_are_not_packed(
     assert (facts["transformer"], facts["rows"]) == ("transformer", rows)
     assert reason in facts["rows_reason"]
     assert facts["rows_reason"] in capsys.readouterr().out
+
+
+def test_a_transformer_says_why_none_of_its_still_layers_is_kept(tmp_path: Path) -> None:
+    save_encoder(encoder_of("albert"), tmp_path / "e")
+    config = make_config(tmp_path / "e", ["listener"], settings={"transformer_settings": {}})
+
+    facts = describe_transformers(config)["transformer"]
+
+    assert not facts["keeps_still_layers"]
+    assert "can't be told apart" in facts["keeps_still_layers_reason"]

@@ -72,14 +72,17 @@ def model(
     Written: nothing.
     """
     overrides = options.begin(context, code=code, quiet=quiet, takes_overrides=not source.is_dir())
-    from frostline.pipeline.inventory import as_table, inventory
+    from frostline.pipeline.inventory import as_table, inventory, what_is_kept
 
-    rows = inventory(options.pipeline_of(source, overrides), every=every)
+    pipeline = options.pipeline_of(source, overrides)
+    rows = inventory(pipeline, every=every)
     if json:
         console.out(json_module.dumps([row.as_json() for row in rows], indent=2, ensure_ascii=False))
     else:
         for line in as_table(rows):
             console.out(line)
+        for line in what_is_kept(pipeline):
+            console.say(line)
 
 
 @app.command("encoders", epilog="Example: `frostline debug encoders training/mine/model-best`")
@@ -96,6 +99,7 @@ def encoders(
 
     Among others: its family, width and layers, the longest window it bears, its attention, and how windows become
     rows: packed (without padding, the fastest), padded, or of equal lengths; `rows_reason` says why not packed.
+    `keeps_still_layers`: whether a run computes lower layers that never move once only, and if not, why.
 
     Written: nothing.
     """

@@ -95,7 +95,7 @@ class TrainingSection(Section):
         "none", description='weights that are evaluated and saved: "none" as they are, "mean" of all steps, or a decay'
     )
     activations: dict[str, str] = Field({}, description="frozen publisher = folder that `frostline embed` wrote for it")
-    activation_cache_mib: Count = Field(16384, description="a frozen transformer may keep for the run; 0: nothing")
+    activation_cache_mib: Count = Field(16384, description="of a transformer, for what its frozen layers give; 0: none")
     on_out_of_memory: Literal["fail", "halve"] = Field(
         "fail", description='"halve" tries the step again in batches of half the docs, which is a matter of luck'
     )

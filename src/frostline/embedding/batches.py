@@ -38,6 +38,11 @@ class SpecialTokens:
         """How many come on top of a window's own pieces."""
         return len(self.prefix) + len(self.suffix)
 
+    @property
+    def bare(self) -> SpecialTokens:
+        """The same padding, and nothing around a text: for windows that hold their special tokens as pieces."""
+        return SpecialTokens(prefix=(), suffix=(), pad_id=self.pad_id)
+
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> SpecialTokens:
         """Learn them from a text whose own pieces are known."""

@@ -1,4 +1,4 @@
-"""A run's private cache of frozen activations: bounded, memory-mapped, for one process.
+"""A run's private cache of frozen activations: bounded, memory-mapped, for one process at a time.
 
     data.bin     values, each doc's in one stretch; a stretch that is free again is used again
     index.bin    settings, then a journal: which doc's values were put where, which were dropped
@@ -79,8 +79,8 @@ class ActivationCache:
         self._is_full = False  # the disk
         self._map: mmap.mmap | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        self._index_file = folder / INDEX
-        self._data = os.open(folder / DATA, os.O_RDWR | os.O_CREAT, 0o666)
+        self._index_file, self._data_file = folder / INDEX, folder / DATA
+        self._data = os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
         about = canonical_json({"settings": self.settings, "storage": storage})
         self._header = _MAGIC + struct.pack("<I", len(about)) + about
         self._journal = -1
@@ -202,8 +202,10 @@ class ActivationCache:
                 del self._places[key]
             while self._places and max(p.offset + p.n_bytes for p in self._places.values()) > self.max_bytes:
                 del self._places[max(self._places, key=lambda one: self._places[one].offset)]
-        if not self._places:
-            os.ftruncate(self._data, 0)
+        if not self._places and size:  # a new file: whoever still reads the old one may go on with it
+            os.close(self._data)
+            self._data_file.unlink()
+            self._data = os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
         self._unproved = set(self._places)
         self._room.occupy(sorted((place.offset, place.n_bytes) for place in self._places.values()))
         self._rewrite_journal()

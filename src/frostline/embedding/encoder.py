@@ -3,7 +3,7 @@
 Pads windows into rows, adds the special tokens, runs the network with SDPA attention, drops the special tokens,
 averages where windows overlap, and hands back one float32 vector per piece. `forward` is for training and for
 prediction with weights that move; `forward_frozen` gives each window numbers that depend on that window alone.
-Files are hub.py's business, layouts batches.py's.
+Files are hub.py's business, layouts batches.py's, an encoder whose lower layers stand still depths.py's.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from frostline.embedding import hub
 from frostline.embedding.adapters import ADAPTER, AdapterSettings, add_adapters, load_adapters
 from frostline.embedding.attention import always_masked, use_fast_attention
 from frostline.embedding.batches import Batch, SpecialTokens
+from frostline.embedding.cut import Part, Whole
 from frostline.embedding.layouts import layout_of, shape_of
 from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
 from frostline.embedding.packed import inputs_of_row
@@ -65,10 +66,11 @@ class Encoder(nn.Module):
             raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
         self.model = model.float()
         self.special = SpecialTokens.of(tokenizer)
-        self._can_always_mask = use_fast_attention(model)
+        self.can_always_mask = use_fast_attention(model)
         with running(self, is_train=False):
             self.width, self.n_hidden_states = shape_of(self.model)  # vectors' numbers; layers that can be asked for
-            self.layout = layout_of(self.model, self.special, has_own_attention=self._can_always_mask)
+            self.layout = layout_of(self.model, self.special, has_own_attention=self.can_always_mask)
+        self.whole = Whole(n_hidden_states=self.n_hidden_states)
         use_fast_dropout(model)
         self.tokenizer = tokenizer
         self.precision = precision
@@ -163,6 +165,7 @@ class Encoder(nn.Module):
         layers: tuple[int, ...] = (-1,),
         max_batch_pieces: int = 4096,
         seed: int | None = None,
+        part: Part | None = None,
     ) -> Tensor:
         """One vector per piece and layer.
 
@@ -175,40 +178,46 @@ class Encoder(nn.Module):
             layers: numbers of hidden states: 0 the embeddings, -1 the last layer's.
             max_batch_pieces: padded pieces that go through the network at once, above 0.
             seed: what dropout is a function of; None leaves it to torch's generator.
+            part: of the network; None for all of it. Under a part windows hold their special tokens as pieces, and
+                lie one behind the other: see depths.py.
         Returns:
             (len(layers), n_pieces, width) float32 on the module's device; zeros for a piece that is in no window.
         """
+        special = self.special if part is None else self.special.bare
 
-        def batches(part: Windows) -> Iterator[Batch]:
+        def batches(some: Windows) -> Iterator[Batch]:
             return self.layout.batches(
-                pieces.ids, part, self.special, max_batch_pieces=max_batch_pieces, device=self.device.type
+                pieces.ids, some, special, max_batch_pieces=max_batch_pieces, device=self.device.type
             )
 
         self._is_train = is_train
         with running(self, is_train=is_train), _seeded(seed, self.device):
             if torch.is_grad_enabled():
-                return self._in_graph(batches(windows), windows, len(pieces), self._numbers(layers))
-            n_at_once = max(READINGS_AT_ONCE, max_batch_pieces)
-            return self._without_graph(batches, windows, len(pieces), self._numbers(layers), n_at_once)
+                return self._in_graph(batches(windows), windows, len(pieces), self._numbers(layers), part)
+            n_at_once = max(READINGS_AT_ONCE, max_batch_pieces, 0 if part is None else len(pieces))
+            return self._without_graph(batches, windows, len(pieces), self._numbers(layers), n_at_once, part)
 
-    def forward_frozen(self, pieces: Pieces, windows: Windows, *, layers: tuple[int, ...] = (-1,)) -> Tensor:
+    def forward_frozen(
+        self, pieces: Pieces, windows: Windows, *, layers: tuple[int, ...] = (-1,), part: Part | None = None
+    ) -> Tensor:
         """As `forward` in prediction, without a graph; each window's numbers are a function of that window alone.
 
         Bit for bit, whatever else is in the batch, for one number of threads on one kind of machine.
         """
+        special = self.special if part is None else self.special.bare
 
-        def batches(part: Windows) -> Iterator[Batch]:
+        def batches(some: Windows) -> Iterator[Batch]:
             return self.layout.frozen_batches(
                 pieces.ids,
-                part,
-                self.special,
+                some,
+                special,
                 max_length=self.max_content_pieces + self.special.n,
                 device=self.device.type,
-                leave_padding=not self._can_always_mask,
+                leave_padding=not self.can_always_mask,
             )
 
         with torch.no_grad(), running(self, is_train=False), always_masked():
-            return self._without_graph(batches, windows, len(pieces), self._numbers(layers), READINGS_AT_ONCE)
+            return self._without_graph(batches, windows, len(pieces), self._numbers(layers), READINGS_AT_ONCE, part)
 
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:
@@ -242,8 +251,17 @@ class Encoder(nn.Module):
             raise ValueError(f"layers are {numbers}, but the encoder's hidden states are 0 to {n - 1}")
         return tuple(layer % n for layer in numbers)
 
+    def inputs_of(self, batch: Batch) -> dict[str, Any]:
+        """What the network is called with, on the module's device."""
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **inputs_of_row(batch)}
+        if batch.mask is not None:
+            inputs["attention_mask"] = torch.from_numpy(batch.mask).to(self.device)
+        if batch.type_ids is not None and self._takes_type_ids:
+            inputs["token_type_ids"] = torch.from_numpy(batch.type_ids).to(self.device)
+        return inputs
+
     def _in_graph(
-        self, batches: Iterable[Batch], windows: Windows, n_pieces: int, layers: tuple[int, ...]
+        self, batches: Iterable[Batch], windows: Windows, n_pieces: int, layers: tuple[int, ...], part: Part | None
     ) -> Tensor:
         """Shape: (n_layers, n_pieces, width), with the way back."""
         parts: list[list[Tensor]] = [[] for _ in layers]
@@ -251,15 +269,15 @@ class Encoder(nn.Module):
         order = torch.empty(int(windows.n_pieces.sum()), dtype=torch.int64)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             for batch in batches:
-                for part, hidden in zip(parts, self._run(self.model, batch, layers), strict=True):
-                    part.append(hidden.reshape(-1, self.width))
+                for states, hidden in zip(parts, self._run(self.model, batch, layers, part), strict=True):
+                    states.append(hidden.reshape(-1, self.width))
                 order[torch.from_numpy(batch.places)] = torch.from_numpy(batch.positions) + n_positions
                 n_positions += batch.ids.size
         if not n_positions:
             return torch.zeros((len(layers), n_pieces, self.width), device=self.device)
         where = order.to(self.device)
         readings = [
-            (part[0] if len(part) == 1 else torch.cat(part)).index_select(0, where).float() for part in parts
+            (states[0] if len(states) == 1 else torch.cat(states)).index_select(0, where).float() for states in parts
         ]
         if not windows.read_each_once(n_pieces):
             readings = [average(reading, windows, n_pieces) for reading in readings]
@@ -273,30 +291,26 @@ class Encoder(nn.Module):
         n_pieces: int,
         layers: tuple[int, ...],
         n_at_once: int,
+        part: Part | None,
     ) -> Tensor:
         """Shape: (n_layers, n_pieces, width). Beside this holds the readings of some windows at a time."""
         model = self.model if self.dtype == torch.float32 else self._low.of(self.model)
         sums = Sums(len(layers), n_pieces, self.width, device=self.device)
-        for part in windows.parts(n_at_once):
-            with sums.adding(part) as readings:
-                for batch in batches(part):
+        for some in windows.parts(n_at_once):
+            with sums.adding(some) as readings:
+                for batch in batches(some):
                     places = torch.from_numpy(batch.places).to(self.device)
                     positions = torch.from_numpy(batch.positions).to(self.device)
-                    for reading, hidden in zip(readings, self._run(model, batch, layers), strict=True):
+                    for reading, hidden in zip(readings, self._run(model, batch, layers, part), strict=True):
                         reading[places] = hidden.reshape(-1, self.width).index_select(0, positions).float()
         return sums.means()
 
-    def _run(self, model: HuggingFaceModel, batch: Batch, layers: tuple[int, ...]) -> list[Tensor]:
+    def _run(
+        self, model: HuggingFaceModel, batch: Batch, layers: tuple[int, ...], part: Part | None
+    ) -> list[Tensor]:
         """The hidden states of one batch, each (n_rows, length, width)."""
-        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(self.device), **inputs_of_row(batch)}
-        if batch.mask is not None:
-            inputs["attention_mask"] = torch.from_numpy(batch.mask).to(self.device)
-        if batch.type_ids is not None and self._takes_type_ids:
-            inputs["token_type_ids"] = torch.from_numpy(batch.type_ids).to(self.device)
-        last = self.n_hidden_states - 1
-        settings = {} if layers == (last,) else {"output_hidden_states": True}
         try:
-            output = model(**inputs, **settings)
+            return (part or self.whole).hidden_states(model, self.inputs_of(batch), batch, layers)
         except RuntimeError as error:
             if self.dtype == torch.float32 or not any(sign in str(error) for sign in _OF_PRECISION):
                 raise
@@ -306,7 +320,6 @@ class Encoder(nn.Module):
                 where="precision",
                 fix='Set the transformer\'s precision to "float32", or try another one.',
             ) from error
-        return [output.last_hidden_state if layer == last else output.hidden_states[layer] for layer in layers]
 
 
 @contextmanager

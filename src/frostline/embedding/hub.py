@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,13 +140,20 @@ def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
         ) from error
 
 
-def encoder_digest(model: Any, tokenizer: Any, precision: str) -> str:
-    """Hex SHA-256 of config, tokenizer, weights and precision; the same before and after saving and loading."""
+def encoder_digest(model: Any, tokenizer: Any, precision: str, *, of: Container[str] | None = None) -> str:
+    """Hex SHA-256 of config, tokenizer, weights and precision; the same before and after saving and loading.
+
+    Args:
+        of: names of the parameters that count; None for all of them. Saved buffers count in any case.
+    """
+    ignored = {name for name, _ in model.named_parameters() if of is not None and name not in of}
     digest = hashlib.sha256()
     _forget_last_call(tokenizer)
     for part in (precision, _config_of(model), json.loads(tokenizer.backend_tokenizer.to_str())):
         digest.update(canonical_json(part))
     for name, values in sorted(_weights(model)):
+        if name in ignored:
+            continue
         digest.update(canonical_json([name, list(values.shape)]))
         digest.update(values.detach().float().cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -43,14 +43,14 @@ def packed_batches(
     start, filled = 0, 0
     for i, window in enumerate(order.tolist()):
         if i > start and filled + int(lengths[window]) > max_batch_pieces:
-            yield _pack(ids, windows, order[start:i], special, first_position)
+            yield in_one_row(ids, windows, order[start:i], special, first_position)
             start, filled = i, 0
         filled += int(lengths[window])
     if start < len(order):
-        yield _pack(ids, windows, order[start:], special, first_position)
+        yield in_one_row(ids, windows, order[start:], special, first_position)
 
 
-def _pack(ids: Ints, windows: Windows, chosen: Ints, special: SpecialTokens, first_position: int) -> Batch:
+def in_one_row(ids: Ints, windows: Windows, chosen: Ints, special: SpecialTokens, first_position: int) -> Batch:
     """One row of the `chosen` windows, in that order."""
     n_prefix, n_suffix = len(special.prefix), len(special.suffix)
     first, n_pieces = windows.first_piece[chosen], windows.n_pieces[chosen]

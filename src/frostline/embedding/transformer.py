@@ -2,8 +2,8 @@
 
 The layer is made without weights; `load` brings them, from the configured source before training or from the
 model's own folder afterwards, so a saved model never needs the place its encoder came from. A frozen encoder reads
-its numbers from a store, made by `frostline embed`, or from a private cache, where they are; the numbers are the
-same, bit for bit, wherever they come from.
+its numbers from a store, made by `frostline embed`, or from a private cache, where they are; one whose lower layers
+stand still reads what those give from a private cache. The numbers are the same, bit for bit, wherever they come from.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from frostline.config.arguments import EMPTY_PATH, NAME_A_PATH, Block
 from frostline.embedding.activations import Activations
 from frostline.embedding.adapters import AdapterSettings, adapter_settings
 from frostline.embedding.cache import ActivationCache
+from frostline.embedding.depths import Depth, find_depth
 from frostline.embedding.embedders import EMBEDDER, forward, numbers_of
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
+from frostline.embedding.lookup import look_up
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.precisions import PRECISIONS
 from frostline.embedding.store import STORAGES, ActivationStore, activation_key, round_as_stored
@@ -66,7 +68,9 @@ class Transformer:
     encoder: Encoder | None = None
     table: PieceTable | None = None
     layers: tuple[int, ...] | None = (-1,)  # that readers ask for; None for all
-    stores: list[ActivationStore | ActivationCache] = field(default_factory=list)
+    stores: list[ActivationStore | ActivationCache] = field(default_factory=list)  # for the encoder as a whole
+    depth: Depth | None = None  # up to which the encoder never moves
+    lower_stores: list[ActivationCache] = field(default_factory=list)  # for what lies below
     device: str = "cpu"
     path: str | None = None  # of its block in the config, for messages
 
@@ -156,14 +160,9 @@ class Transformer:
         if stands_still(encoder):
             numbers = self._frozen(docs, pieces)
         else:
-            with torch.set_grad_enabled(is_train and wants_gradient):
-                numbers = encoder(
-                    pieces,
-                    self._windows(pieces, self._spans_of(docs)),
-                    is_train=is_train and wants_gradient,
-                    layers=layers,
-                    max_batch_pieces=self.settings.max_batch_pieces,
-                )
+            is_train = is_train and wants_gradient
+            with torch.set_grad_enabled(is_train):
+                numbers = self._moving(docs, pieces, is_train=is_train, layers=layers)
         return Activations(
             docs=tuple(docs),
             pieces=numbers,
@@ -203,17 +202,27 @@ class Transformer:
         computed = self.ready.forward_frozen(pieces, windows, layers=self.layer_numbers())
         return round_as_stored(computed, self.settings.storage), pieces.n_pieces_of_doc.tolist()
 
+    def find_depth(self) -> None:
+        """See up to which hidden state the encoder never moves, once its modes are declared."""
+        self.depth = find_depth(self.ready, at_most=min(self.layer_numbers()))
+
     def store_settings(self) -> dict[str, Any]:
         """Everything that frozen activations depend on beside what a doc's key holds."""
+        return self._settings(self.ready.digest()) | {"layers": list(self.layer_numbers())}
+
+    def lower_settings(self) -> dict[str, Any] | None:
+        """The same for what the layers below `depth` give; None where none stand still."""
+        return None if self.depth is None else self._settings(self.depth.digest()) | {"depth": self.depth.number}
+
+    def _settings(self, digest: str) -> dict[str, Any]:
         special = self.ready.special
         return {
-            "encoder": self.ready.digest(),
+            "encoder": digest,
             "precision": self.settings.precision,
             "window": self.window,
             "stride": self.stride,
             "windows": "strided" if self.settings.getter is None else "chosen",
             "special": [list(special.prefix), list(special.suffix), special.pad_id],
-            "layers": list(self.layer_numbers()),
             "storage": self.settings.storage,
         }
 
@@ -234,27 +243,46 @@ class Transformer:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
         if not self.stores:
             return self.frozen_activations(docs, pieces)[0]
-        keys = self.keys_of(docs)
-        found = [self._stored(key) for key in keys]
-        missing = [index for index, hit in enumerate(found) if hit is None]
-        if missing:
-            is_all = len(missing) == len(docs)
-            computed, lengths = self.frozen_activations([docs[index] for index in missing], pieces if is_all else None)
-            for index, part in zip(missing, torch.split(computed, lengths, dim=1), strict=True):
-                found[index] = part
-                for store in self.stores:
-                    if isinstance(store, ActivationCache):
-                        store.put(keys[index], part.cpu().numpy())
-            if is_all:
-                return computed
-        return torch.cat([part.to(self.device) for part in found if part is not None], dim=1)
 
-    def _stored(self, key: bytes) -> Tensor | None:
-        for store in self.stores:
-            hit = store.get(key)
-            if hit is not None:
-                return hit
-        return None
+        def compute(missing: list[int]) -> tuple[Tensor, list[int]]:
+            return self.frozen_activations(
+                [docs[place] for place in missing], pieces if len(missing) == len(docs) else None
+            )
+
+        return look_up(self.stores, self.keys_of(docs), compute).to(self.device)
+
+    def _moving(self, docs: Sequence[Doc], pieces: Pieces, *, is_train: bool, layers: tuple[int, ...]) -> Tensor:
+        """(n_layers, n_pieces, width) of an encoder that moves, or whose upper layers do."""
+        windows, bound = self._windows(pieces, self._spans_of(docs)), self.settings.max_batch_pieces
+        depth = self.depth
+        if depth is None or min(layers) < depth.number or not depth.holds:
+            numbers: Tensor = self.ready(
+                pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound
+            )
+            return numbers
+
+        def compute(missing: list[int]) -> tuple[Tensor, list[int]]:
+            if len(missing) == len(docs):
+                return self.lower_states(pieces, windows)
+            some = [docs[place] for place in missing]
+            of_some = self.pieces_of(some)
+            return self.lower_states(of_some, self._windows(of_some, self._spans_of(some)))
+
+        if self.lower_stores:
+            states = look_up(self.lower_stores, self.keys_of(docs), compute).to(self.device)
+        else:
+            states, _ = self.lower_states(pieces, windows)
+        return depth.upper(states, pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound)
+
+    def lower_states(self, pieces: Pieces, windows: Windows) -> tuple[Tensor, list[int]]:
+        """What the layers below `depth` give, computed afresh, in the numbers that a cache would keep.
+
+        Returns:
+            As `Depth.lower`.
+        """
+        assert self.depth is not None
+        computed, lengths = self.depth.lower(pieces, windows)
+        return round_as_stored(computed, self.settings.storage), lengths
 
 
 @registry.architectures("frostline.Transformer.v1")

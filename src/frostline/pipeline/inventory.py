@@ -8,10 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from frostline.embedding.embedders import embedders_in
+from frostline.embedding.transformer import Transformer
 from frostline.layers import modes
 from frostline.layers.module_tree import ThincNode
 from frostline.layers.parameters import ParameterStore
 from frostline.pipeline.pipeline import Pipeline
+from frostline.pipeline.wiring import models_of, private_embedders
 
 HEADINGS = ("module", "parameters", "mode", "moves", "optimizer group", "bytes")
 
@@ -60,6 +63,15 @@ def as_table(rows: Sequence[Row]) -> list[str]:
         ).rstrip()
         for line in cells
     ]
+
+
+def what_is_kept(pipeline: Pipeline) -> Iterator[str]:
+    """A sentence for each transformer of which a run keeps what its lower layers give; see embedding/depths.py."""
+    for name, model in models_of(pipeline):
+        shared = ((name, embedder) for embedder in embedders_in(model))
+        for own, embedder in shared if name in pipeline.publishers else private_embedders(name, model):
+            if isinstance(embedder, Transformer) and embedder.depth is not None:
+                yield f"{own}: hidden state {embedder.depth.number} never moves, so a run computes what lies below once"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from frostline.embedding.annotation_features import feature_width_of
 from frostline.embedding.embedders import Embedder, check_layer, embedder_nodes, embedder_of, embedders_in
 from frostline.embedding.listener import Reading, build_mix, layer_asked_by, reading_of
 from frostline.embedding.publisher import Publisher
+from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.cuda import check_layers, thinc_on
 from frostline.layers.module_tree import tree_of
@@ -76,7 +77,10 @@ def put_together(config: dict[str, Any], parts: Mapping[str, Any], tokenizer: An
 
 
 def finish(pipeline: Pipeline) -> None:
-    """Declare the modes of the config and move all parameters into their buffers on the pipeline's device."""
+    """Declare the modes of the config and move all parameters into their buffers on the pipeline's device.
+
+    Encoders learn up to which layer they stand still for good.
+    """
     for _, model in models_of(pipeline):
         for node in model.walk():
             build_mix(node)
@@ -87,6 +91,9 @@ def finish(pipeline: Pipeline) -> None:
     faults = list(faults_of_drift(pipeline))
     if faults:
         raise_faults(faults)
+    for embedder in embedders_of(pipeline):
+        if isinstance(embedder, Transformer):
+            embedder.find_depth()
 
 
 def _owners(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:

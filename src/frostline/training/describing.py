@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from frostline.embedding.depths import why_not_cut
 from frostline.embedding.embedders import embedders_in
 from frostline.embedding.transformer import Transformer
 from frostline.pipeline.serialize import load
@@ -31,8 +32,11 @@ def describe_transformers(source: Path | dict[str, Any]) -> dict[str, dict[str, 
         for number, transformer in enumerate(transformers):
             own = name if name in pipeline.publishers else f"{name}.transformer"
             facts: dict[str, Any] = dict(transformer.ready.facts())
+            reason = why_not_cut(transformer.ready)
             facts |= {
                 "rows_reason": facts["rows_reason"] or None,
+                "keeps_still_layers": not reason,
+                "keeps_still_layers_reason": reason or None,
                 "window": transformer.window,
                 "stride": transformer.stride,
                 "windows": "by length" if transformer.settings.getter is None else "chosen by a getter",

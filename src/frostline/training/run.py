@@ -39,7 +39,7 @@ from frostline.training.readiness import check_predictions
 from frostline.training.saving import CHECKPOINT, MODEL_BEST, MODEL_LAST
 from frostline.training.schedules import as_schedule
 
-PRIVATE_CACHE = ".activations.cache"  # of frozen transformers that no `embed` step served; gone after the run
+PRIVATE_CACHE = ".activations.cache"  # of what stands still and no `embed` step served; gone after the run
 
 
 def train(
@@ -67,8 +67,7 @@ def train(
     dev_docs: Any = reader_of(config, "dev")
     initialize(pipeline, lambda: train_docs, seed=_seed(config))
     check_predictions(pipeline, dev_docs, training["score_weights"])
-    cache = output / PRIVATE_CACHE
-    remove_tree(cache)
+    cache = output / PRIVATE_CACHE  # of a run that was killed, where it left one
     max_mib = training.get("activation_cache_mib", 16384)
     attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib)
     check_vectors(pipeline)
@@ -111,6 +110,8 @@ def _read_by(pipeline: Pipeline, **corpora: str) -> dict[str, str]:
 def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384) -> None:
     """Let frozen transformers read their activations where they are, and keep what they compute themselves.
 
+    One that is frozen up to some layer keeps what that layer gives.
+
     Args:
         paths: publisher -> folder that `frostline embed` wrote.
         cache: where the private cache of the run goes.
@@ -140,11 +141,15 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
         _compare(store.settings, transformer.store_settings(), path, where)
         transformer.stores.append(store)
     for number, embedder in enumerate(embedders_of(pipeline)):
-        if isinstance(embedder, Transformer) and _is_frozen(embedder) and max_mib:
-            settings, storage = embedder.store_settings(), embedder.settings.storage
-            embedder.stores.append(
-                ActivationCache(cache / str(number), settings, max_bytes=max_mib << 20, storage=storage)
-            )
+        if not isinstance(embedder, Transformer) or not max_mib:
+            continue
+        settings = embedder.store_settings() if _is_frozen(embedder) else embedder.lower_settings()
+        if settings is None:
+            continue
+        kept = ActivationCache(
+            cache / str(number), settings, max_bytes=max_mib << 20, storage=embedder.settings.storage
+        )
+        (embedder.stores if _is_frozen(embedder) else embedder.lower_stores).append(kept)
 
 
 def _is_frozen(embedder: Embedder) -> bool:
