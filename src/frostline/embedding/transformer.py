@@ -37,6 +37,7 @@ from frostline.embedding.window_getters import Strided, WindowGetter, check_leng
 from frostline.embedding.windows import Windows, plan_windows, windows_of_spans
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers.modes import stands_still
+from frostline.layers.parameters import STAGE_ATTRIBUTE
 from frostline.tokens import Doc
 
 
@@ -157,7 +158,7 @@ class Transformer:
         encoder = self.ready
         pieces = self.pieces_of(docs)
         layers = self.layer_numbers()
-        if stands_still(encoder):
+        if self.is_frozen:
             numbers = self._frozen(docs, pieces)
         else:
             is_train = is_train and wants_gradient
@@ -171,6 +172,12 @@ class Transformer:
             n_all_layers=encoder.n_hidden_states,
             ids=pieces.ids,
         )
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether training computes as prediction does, and no parameter moves now or once a schedule frees it."""
+        waits = any(hasattr(parameter, STAGE_ATTRIBUTE) for parameter in self.ready.parameters())
+        return not waits and stands_still(self.ready)
 
     @property
     def window(self) -> int:

@@ -12,13 +12,10 @@ from typing import Any
 
 from frostline.config import registry
 from frostline.embedding.cache import ActivationCache
-from frostline.embedding.embedders import Embedder
 from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
 from frostline.files import refuse_to_lose, remove_tree
-from frostline.layers.modes import stands_still
-from frostline.layers.parameters import STAGE_ATTRIBUTE
 from frostline.pipeline.evaluation import precision_of
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import reader_of
@@ -131,7 +128,7 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
                 where=where,
                 fix="Take the path away: only transformers read stored activations.",
             )
-        if not _is_frozen(transformer):
+        if not transformer.is_frozen:
             raise ConfigError(
                 f"Stored activations were given for '{name}', but it is not frozen: they would be stale after a step.",
                 where=where,
@@ -143,18 +140,13 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
     for number, embedder in enumerate(embedders_of(pipeline)):
         if not isinstance(embedder, Transformer) or not max_mib:
             continue
-        settings = embedder.store_settings() if _is_frozen(embedder) else embedder.lower_settings()
+        settings = embedder.store_settings() if embedder.is_frozen else embedder.lower_settings()
         if settings is None:
             continue
         kept = ActivationCache(
             cache / str(number), settings, max_bytes=max_mib << 20, storage=embedder.settings.storage
         )
-        (embedder.stores if _is_frozen(embedder) else embedder.lower_stores).append(kept)
-
-
-def _is_frozen(embedder: Embedder) -> bool:
-    module = embedder.module
-    return stands_still(module) and not any(hasattr(one, STAGE_ATTRIBUTE) for one in module.parameters())
+        (embedder.stores if embedder.is_frozen else embedder.lower_stores).append(kept)
 
 
 def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: str, where: str) -> None:
