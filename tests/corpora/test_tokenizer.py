@@ -118,6 +118,13 @@ def test_time_grows_with_the_length_only(unit: str) -> None:
     assert time.perf_counter() - started < 5
 
 
+@pytest.mark.parametrize(
+    "word", ["नमस्ते", "e\u0301tude", "สวัสดี", "مُحَمَّد", "می\u200cخواهم", "क्\u200dष", "k\u0323a", "👨\u200d👩\u200d👧"]
+)
+def test_marks_and_joiners_belong_to_their_word(word: str) -> None:
+    assert list(Tokenizer()(f"{word}, {word}").words) == [word, ",", word]
+
+
 def test_exceptions_come_before_the_rules_and_survive_json() -> None:
     tokenizer = make_tokenizer(exceptions={"rock'n'roll!": ["rock", "'n'", "roll!"]})
 

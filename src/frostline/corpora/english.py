@@ -7,6 +7,7 @@ English Web Treebank: hyphens and slashes split words, prefixes such as "anti-" 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Written with a period that belongs to the word. Lower case; any case matches.
 _ABBREVIATIONS = """
@@ -68,6 +69,21 @@ _EMOTICONS = (
 _PICTURES = (r"[\U0001F1E6-\U0001F1FF]{2}|"
              r"[\U0001F300-\U0001FAFF\u2600-\u27BF][\uFE0F\u200D\U0001F300-\U0001FAFF\u2640\u2642]*")
 
+def _marks() -> str:
+    """Combining marks, as ranges for a character class: they belong to the letter before, and are no \\w to `re`.
+
+    Without those of emoji, which have rules of their own.
+    """
+    places = (place for block in ((0x300, 0x2000), (0x2C00, 0xFE00), (0x10000, 0x12000)) for place in range(*block))
+    marks = [place for place in places if unicodedata.category(chr(place)).startswith("M")]
+    firsts = [place for place, before in zip(marks, [0, *marks], strict=False) if place != before + 1]
+    lasts = [place for place, after in zip(marks, [*marks[1:], 0], strict=True) if after != place + 1]
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts, strict=True))
+
+
+_MARKS = _marks()
+_JOINERS = rf"[\u200C\u200D](?=[^\W\d_]|[{_MARKS}])"  # within words of Persian and of India's scripts
+
 # What the scanner takes at a place, first match first. Names say which rule finishes the piece.
 SCANNER = re.compile(rf"""
     (?P<web> (?:(?:https?|ftp|file|news|ymsgr|mailto|irc)://?|www\d?\.|mailto:|ymsgr:)
@@ -98,6 +114,6 @@ SCANNER = re.compile(rf"""
       | {_LETTER}+\*+{_LETTER}+ | {_LETTER}{{1,2}}\*{{2,}}
       | (?i:w/out|w/o|[bli]/c)(?![\w/]) | (?:US?|AU?|CA?|HK|NZ)(?=\$)\$
       | [xX]\d?-?\d{{4,5}}(?!\w)
-      | (?:{_LETTER}|\d(?<=\w\d)|[_\u0300-\u036f])(?:\w|[\u0300-\u036f\u00ad])*(?:{_APOSTROPHE}(?:\w)+)* )
+      | (?:{_LETTER}|\d(?<=\w\d)|[_{_MARKS}])(?:\w|[\u00ad{_MARKS}]|{_JOINERS})*(?:{_APOSTROPHE}(?:\w)+)* )
   | (?P<mark> [.!?]{{2,}} | '' | `` | [‘’]’ | . )
 """, re.VERBOSE | re.DOTALL)
