@@ -7,7 +7,7 @@ know and drops) has none. Such a token's vector is zeros, whatever the pooling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,8 @@ class Alignment:
 def characters_of(table: PieceTable, doc: Doc) -> NDArray[np.int64]:
     """Which characters of the doc's text each of its pieces stands for, as the tokenizer has it.
 
-    A piece's characters lie within its token's. The words of a multiword token share its characters and are not
+    A token's pieces cover exactly its characters: what the tokenizer leaves out, such as accents, goes to the piece
+    before it, or to the first one. The words of a multiword token share its characters and are not
     written as the text is: each of their pieces stands for all of them. Pieces of one character (bytes of it) share it.
 
     Returns:
@@ -68,8 +69,23 @@ def characters_of(table: PieceTable, doc: Doc) -> NDArray[np.int64]:
             found += [(start, end)] * len(offsets)
             continue
         n_before = len(text) - len(word or "")  # the space that some tokenizers are to see
-        found += [(start + max(0, first - n_before), start + max(0, last - n_before)) for first, last in offsets]
+        places = ((start + max(0, first - n_before), start + max(0, last - n_before)) for first, last in offsets)
+        found += _without_gaps(places, start, end)
     return np.asarray(found, dtype=np.int64).reshape(-1, 2)
+
+
+def _without_gaps(places: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """Stretches in order, widened to cover all from `start` to `end`."""
+    found: list[tuple[int, int]] = []
+    reached = start
+    for first, last in places:
+        if first > reached and found:
+            found[-1] = (found[-1][0], first)
+        found.append((first if found else start, last))
+        reached = max(reached, last)
+    if found and reached < end:
+        found[-1] = (found[-1][0], end)
+    return found
 
 
 def _offsets(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
