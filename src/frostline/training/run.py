@@ -66,13 +66,13 @@ def train(
     dev_docs: Any = reader_of(config, "dev")
     initialize(pipeline, lambda: train_docs, seed=_seed(config))
     check_predictions(pipeline, dev_docs, training["score_weights"])
-    cache = output / PRIVATE_CACHE  # of a run that was killed, where it left one
-    max_mib = training.get("activation_cache_mib", 16384)
-    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib)
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "device": pipeline.device}
     for number, embedder in enumerate(embedders_of(pipeline)):
         data[f"encoder-{number}"] = embedder.digest()
     data |= {f"vectors of {path}": digest for path, digest in digests_of(pipeline).items()}
+    digest, cache = digest_of_run(config, data), output / PRIVATE_CACHE
+    max_mib = training.get("activation_cache_mib", 16384)
+    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib, run=digest)
     try:
         return drive(
             pipeline,
@@ -91,7 +91,7 @@ def train(
             ),
             place=Place(
                 output=output,
-                digest=digest_of_run(config, data),
+                digest=digest,
                 precision=precision_of(pipeline),
                 device=pipeline.device,
             ),
@@ -102,7 +102,9 @@ def train(
         remove_tree(cache)
 
 
-def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384) -> None:
+def attach_stores(
+    pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384, run: str = ""
+) -> None:
     """Let frozen transformers read their activations where they are, and keep what they compute themselves.
 
     One that is frozen up to some layer keeps what that layer gives.
@@ -111,6 +113,7 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
         paths: publisher -> folder that `frostline embed` wrote.
         cache: where the private cache of the run goes.
         max_mib: of each transformer's private cache; 0 for none.
+        run: digest of all that decides a run's bytes: what another one has left in `cache` is not used.
     Raises:
         ConfigError: a name is no publisher, a publisher with a path is not frozen, or the folder was made with
             another encoder or other settings.
@@ -142,7 +145,7 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
         if settings is None:
             continue
         kept = ActivationCache(
-            cache / str(number), settings, max_bytes=max_mib << 20, storage=embedder.settings.storage
+            cache / str(number), settings | {"run": run}, max_bytes=max_mib << 20, storage=embedder.settings.storage
         )
         (embedder.stores if _is_frozen(embedder) else embedder.lower_stores).append(kept)
 
