@@ -25,6 +25,7 @@ from frostline.embedding.transformer import Transformer
 from frostline.embedding.windows import Windows
 from frostline.layers.modes import declare
 from frostline.tokens import Doc
+from frostline.training.loop import StepResult
 from frostline.training.run import PRIVATE_CACHE, train
 from tests.embedding.families import encoder_of
 from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipeline
@@ -187,28 +188,45 @@ def test_nothing_is_kept_where(folder: Path, tmp_path: Path, why: str, n_docs: l
     assert n_docs == []
 
 
-def killed(folder: str, output: str, step: str, kind: str) -> None:
-    """What a process does that is killed after a step."""
-    config = partly(Path(folder)) if kind == "partly" else wholly(Path(folder))
-    train(config, Path(output), logger=Killer(int(step)))
+def killed(folder: str, output: str) -> None:
+    """What a process does that is killed in the second epoch, when every doc is kept."""
+    train(partly(Path(folder)), Path(output), logger=Killer(5))
 
 
-def kill(folder: Path, output: Path, step: int, kind: str = "partly") -> None:
+def kill(folder: Path, output: Path) -> None:
     program = f"import sys; from {__name__} import killed; killed(*sys.argv[1:])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    command = [sys.executable, "-c", program, str(folder), str(output), str(step), kind]
+    command = [sys.executable, "-c", program, str(folder), str(output)]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert (output / PRIVATE_CACHE).is_dir()
 
 
-@pytest.mark.parametrize("kind", ["partly", "wholly"])
+class Stop(Killer):
+    """Stops the run, not the process."""
+
+    def stepped(self, result: StepResult) -> None:
+        if result.step == self.step:
+            raise KeyboardInterrupt
+
+
+def stop(config: Config, output: Path) -> None:
+    """Leave what a kill leaves, without one: what the run would take with it stays."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("frostline.training.run.remove_tree", lambda path: None)
+        train(config, output, logger=Stop(5))
+
+
+@pytest.mark.parametrize("kind", ["partly, killed", "partly", "wholly"])
 def test_killed_and_resumed_a_run_uses_what_it_has_kept_and_ends_in_the_same_bytes(
     folder: Path, tmp_path: Path, kind: str, n_docs: list[int]
 ) -> None:
-    config = partly(folder) if kind == "partly" else wholly(folder)
+    config = wholly(folder) if kind == "wholly" else partly(folder)
     train(config, tmp_path / "whole")
-    kill(folder, tmp_path / "killed", 5, kind)  # in the second epoch, so every doc is there
+    if kind == "partly, killed":
+        kill(folder, tmp_path / "killed")
+    else:
+        stop(config, tmp_path / "killed")
+    assert (tmp_path / "killed" / PRIVATE_CACHE).is_dir()
     n_docs.clear()
 
     outcome = train(config, tmp_path / "killed")
@@ -219,16 +237,19 @@ def test_killed_and_resumed_a_run_uses_what_it_has_kept_and_ends_in_the_same_byt
     assert not (tmp_path / "killed" / PRIVATE_CACHE).exists()
 
 
-def test_what_a_run_with_other_settings_has_left_is_not_used(
-    folder: Path, tmp_path: Path, n_docs: list[int]
+@pytest.mark.parametrize("other", ["settings", "threads"])
+def test_what_another_run_has_left_is_not_used(
+    folder: Path, tmp_path: Path, n_docs: list[int], other: str
 ) -> None:
-    kill(folder, tmp_path / "killed", 5)
-    other = partly(folder, {"storage": "bf16"})
+    stop(partly(folder), tmp_path / "killed")
+    config = partly(folder, {"storage": "bf16"} if other == "settings" else {})
+    n_threads = 2 if other == "threads" else 0  # numbers may differ in their last bits
+    n_docs.clear()
 
-    train(other, tmp_path / "killed")
+    train(config, tmp_path / "killed", threads=n_threads)
 
     assert sum(n_docs) == 1 + N_DOCS
-    train(other, tmp_path / "afresh")
+    train(config, tmp_path / "afresh", threads=n_threads)
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "afresh")
 
 

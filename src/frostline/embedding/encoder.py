@@ -194,7 +194,9 @@ class Encoder(nn.Module):
         with running(self, is_train=is_train), _seeded(seed, self.device):
             if torch.is_grad_enabled():
                 return self._in_graph(batches(windows), windows, len(pieces), self._numbers(layers), part)
-            n_at_once = max(READINGS_AT_ONCE, max_batch_pieces, 0 if part is None else len(pieces))
+            n_at_once = max(READINGS_AT_ONCE, max_batch_pieces)
+            if part is not None:  # it holds as much of all windows already, and finds them by their order
+                n_at_once = max(1, len(pieces))
             return self._without_graph(batches, windows, len(pieces), self._numbers(layers), n_at_once, part)
 
     def forward_frozen(

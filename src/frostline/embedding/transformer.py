@@ -209,6 +209,16 @@ class Transformer:
         computed = self.ready.forward_frozen(pieces, windows, layers=self.layer_numbers())
         return round_as_stored(computed, self.settings.storage), pieces.n_pieces_of_doc.tolist()
 
+    def lower_states(self, pieces: Pieces, windows: Windows) -> tuple[Tensor, list[int]]:
+        """What the layers below `depth` give, computed afresh, in the numbers that a cache would keep.
+
+        Returns:
+            As `Depth.lower`.
+        """
+        assert self.depth is not None
+        computed, lengths = self.depth.lower(pieces, windows)
+        return round_as_stored(computed, self.settings.storage), lengths
+
     def find_depth(self) -> None:
         """See up to which hidden state the encoder never moves, once its modes are declared."""
         self.depth = find_depth(self.ready, at_most=min(self.layer_numbers()))
@@ -263,10 +273,8 @@ class Transformer:
         windows, bound = self._windows(pieces, self._spans_of(docs)), self.settings.max_batch_pieces
         depth = self.depth
         if depth is None or min(layers) < depth.number or not depth.holds:
-            numbers: Tensor = self.ready(
-                pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound
-            )
-            return numbers
+            whole: Tensor = self.ready(pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound)
+            return whole
 
         def compute(missing: list[int]) -> tuple[Tensor, list[int]]:
             if len(missing) == len(docs):
@@ -280,16 +288,6 @@ class Transformer:
         else:
             states, _ = self.lower_states(pieces, windows)
         return depth.upper(states, pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound)
-
-    def lower_states(self, pieces: Pieces, windows: Windows) -> tuple[Tensor, list[int]]:
-        """What the layers below `depth` give, computed afresh, in the numbers that a cache would keep.
-
-        Returns:
-            As `Depth.lower`.
-        """
-        assert self.depth is not None
-        computed, lengths = self.depth.lower(pieces, windows)
-        return round_as_stored(computed, self.settings.storage), lengths
 
 
 @registry.architectures("frostline.Transformer.v1")

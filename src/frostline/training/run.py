@@ -64,10 +64,11 @@ def train(
     dev_docs: Any = reader_of(config, "dev")
     initialize(pipeline, lambda: train_docs, seed=_seed(config))
     check_predictions(pipeline, dev_docs, training["score_weights"])
+    check_vectors(pipeline)
+    digest = digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest))
     cache = output / PRIVATE_CACHE  # of a run that was killed, where it left one
     max_mib = training.get("activation_cache_mib", 16384)
-    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib)
-    check_vectors(pipeline)
+    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib, run=digest)
     try:
         return drive(
             pipeline,
@@ -86,7 +87,7 @@ def train(
             ),
             place=Place(
                 output=output,
-                digest=digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest)),
+                digest=digest,
                 precision=precision_of(pipeline),
                 device=pipeline.device,
             ),
@@ -104,7 +105,9 @@ def _read_by(pipeline: Pipeline, **corpora: str) -> dict[str, str]:
     return {**corpora, "device": pipeline.device, **encoders, **vectors}
 
 
-def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384) -> None:
+def attach_stores(
+    pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384, run: str = ""
+) -> None:
     """Let frozen transformers read their activations where they are, and keep what they compute themselves.
 
     One that is frozen up to some layer keeps what that layer gives.
@@ -113,6 +116,7 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
         paths: publisher -> folder that `frostline embed` wrote.
         cache: where the private cache of the run goes.
         max_mib: of each transformer's private cache; 0 for none.
+        run: digest of all that decides a run's bytes: what another one has left in `cache` is not used.
     Raises:
         ConfigError: a name is no publisher, a publisher with a path is not frozen, or the folder was made with
             another encoder or other settings.
@@ -144,7 +148,7 @@ def attach_stores(pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, 
         if settings is None:
             continue
         kept = ActivationCache(
-            cache / str(number), settings, max_bytes=max_mib << 20, storage=embedder.settings.storage
+            cache / str(number), settings | {"run": run}, max_bytes=max_mib << 20, storage=embedder.settings.storage
         )
         (embedder.stores if embedder.is_frozen else embedder.lower_stores).append(kept)
 
