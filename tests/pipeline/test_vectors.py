@@ -113,6 +113,22 @@ def test_other_vectors_than_those_of_the_training_are_refused(folder: Path, tmp_
         frostline.load(tmp_path / "model")
 
 
+def test_vectors_whose_bytes_were_changed_are_refused_though_their_folder_still_tells_the_digest(
+    folder: Path, tmp_path: Path
+) -> None:
+    saved(folder, tmp_path / "model")
+    frostline.load(tmp_path / "model")
+    with (folder / "vectors.safetensors").open("r+b") as stream:  # one file with the model's
+        stream.seek(-4, 2)
+        stream.write(b"\x00\x00\xc8\x42")
+
+    with pytest.raises(ModelFileError, match="were changed") as error:
+        frostline.load(tmp_path / "model")
+
+    (kept,) = (tmp_path / "model" / "vectors").iterdir()
+    assert error.value.where == str(kept) and "Copy the model again" in str(error.value.fix)
+
+
 def test_missing_vectors_are_named_with_their_block_before_any_work(tmp_path: Path) -> None:
     config = config_with(tmp_path / "none", ["listener"])
 
