@@ -77,6 +77,21 @@ def test_pruning_again_keeps_what_is_shared() -> None:
     assert all(neighbour.word in WORDS[:20] for neighbour in twice.most_similar("word3", 5))
 
 
+@pytest.mark.parametrize(("n", "n_rows"), [(3, 4), (6, 6)], ids=["a row more", "a row that is kept"])
+def test_words_of_zeros_keep_zeros_when_others_are_pruned(n: int, n_rows: int) -> None:
+    table = TABLE.copy()
+    table[[4, 7, 190]] = 0
+    vectors = Vectors(WORDS, table)
+
+    pruned = prune(vectors, n)
+
+    assert len(pruned.table) == n_rows
+    assert not pruned.vectors_of([WORDS[4], WORDS[7], WORDS[190]]).any()
+    assert pruned.similarity(WORDS[0], WORDS[7]) == 0.0
+    others = [number for number in range(200) if number not in (4, 7, 190)]
+    assert pruned.vectors_of([WORDS[number] for number in others]).any(axis=1).all()
+
+
 def test_pruning_to_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="0 vectors"):
         prune(Vectors(WORDS, TABLE), 0)
