@@ -12,6 +12,7 @@ import fnmatch
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,6 +62,19 @@ def new_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         raise
     _flush_to_disk(path.parent)
+
+
+@contextmanager
+def usual_mode(path: Path) -> Iterator[None]:
+    """Let a library write `path` in the block, and give the file the mode that `open` would have given it.
+
+    Some put a file of their own there whose mode is 0600 whatever the umask says.
+    """
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    yield
+    with suppress(PermissionError):  # of a file system that knows no modes
+        path.chmod(mode)
 
 
 @contextmanager

@@ -111,13 +111,64 @@ def test_a_store_that_is_not_whole_is_refused(tmp_path: Path, harm: str) -> None
         (path / "data.bin").write_bytes((path / "data.bin").read_bytes()[:-1])
     elif harm == "other format":
         text = (path / "settings.json").read_text()
-        (path / "settings.json").write_text(text.replace('"format_version": 1', '"format_version": 9'))
+        (path / "settings.json").write_text(text.replace('"format_version": 2', '"format_version": 9'))
     else:
         (path / "index.npy").write_bytes(b"broken")
 
     with pytest.raises(StoreError) as caught:
         open_activations(path)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("storage", ["float32", "bf16"])
+def test_a_doc_whose_bytes_were_changed_is_refused_and_the_others_are_not(tmp_path: Path, storage: str) -> None:
+    write_activations(tmp_path / "a", SETTINGS, entries(), storage=storage)
+    with (tmp_path / "a" / "data.bin").open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\x7f")
+
+    found = open_activations(tmp_path / "a")
+
+    for key, _ in entries()[:-1]:
+        assert found.get(key) is not None
+    with pytest.raises(StoreError, match="don't fit their checksum") as caught:
+        found.get(entries()[-1][0])
+    assert caught.value.where == str(tmp_path / "a" / "data.bin")
+    assert "frostline embed" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("column", ["first", "n_pieces", "key"])
+def test_an_entry_that_points_elsewhere_is_refused(tmp_path: Path, column: str) -> None:
+    write_activations(tmp_path / "a", SETTINGS, entries())
+    index = np.load(tmp_path / "a" / "index.npy")
+    index[column][[4, 5]] = index[column][[5, 4]]
+    np.save(tmp_path / "a" / "index.npy", index)
+
+    with pytest.raises(StoreError, match="checksum"):
+        open_activations(tmp_path / "a").get(entries()[4][0])
+
+
+def test_a_checksum_is_looked_at_once_in_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_activations(tmp_path / "a", SETTINGS, entries())
+    found = open_activations(tmp_path / "a")
+    key = entries()[3][0]
+    first = found.get(key)
+    monkeypatch.setattr("frostline.embedding.store._checksum", lambda *given: pytest.fail("again"))
+
+    again = found.get(key)
+
+    assert first is not None and again is not None and torch.equal(first, again)
+
+
+def test_a_store_without_checksums_must_be_made_again(tmp_path: Path) -> None:
+    write_activations(tmp_path / "a", SETTINGS, entries())
+    file = tmp_path / "a" / "settings.json"
+    file.write_text(file.read_text().replace('"format_version": 2', '"format_version": 1'))
+
+    with pytest.raises(StoreError, match="have format 1, this frostline reads 2") as caught:
+        open_activations(tmp_path / "a")
+
+    assert "frostline embed" in str(caught.value.fix)
 
 
 def test_a_reader_can_not_change_the_file(tmp_path: Path) -> None:

@@ -136,6 +136,45 @@ def test_a_target_that_the_encoder_lacks_and_a_changed_file_are_named(encoder: P
         frostline.load(tmp_path / "model")
 
 
+@needs_peft
+@pytest.mark.parametrize("change", [{"alpha": 4000}, {"rank": 3, "alpha": 4}])
+def test_saved_adapters_under_another_scale_are_refused_with_what_to_write(
+    encoder: Path, change: dict[str, Any], tmp_path: Path
+) -> None:
+    pipeline = make_pipeline(adapted(encoder), make_docs())
+    pipeline.config = Config(pipeline.config)
+    pipeline.to_disk(tmp_path / "model")
+    source = tmp_path / "model" / "transformer" / "encoder"
+    make_pipeline(adapted(source), make_docs())
+
+    with pytest.raises(ModelFileError, match=r"with rank 2 and alpha 4\.0, but the config says") as error:
+        make_pipeline(adapted(source, **change), make_docs())
+
+    assert error.value.where == str(source / "adapter" / "adapter_config.json")
+    assert '"rank": 2, "alpha": 4' in str(error.value.fix)
+
+
+@needs_peft
+def test_saved_adapters_that_peft_scales_in_another_way_are_refused(encoder: Path, tmp_path: Path) -> None:
+    pipeline = make_pipeline(adapted(encoder), make_docs())
+    pipeline.config = Config(pipeline.config)
+    pipeline.to_disk(tmp_path / "model")
+    file = tmp_path / "model" / "transformer" / "encoder" / "adapter" / "adapter_config.json"
+    file.write_text(file.read_text().replace('"r": 2', '"r": 2, "use_rslora": true'))
+
+    with pytest.raises(ModelFileError, match="use_rslora"):
+        frostline.load(tmp_path / "model")
+
+
+@needs_peft
+def test_the_digest_of_an_encoder_knows_the_scale_of_its_adapters(encoder: Path, tmp_path: Path) -> None:
+    def digest(**adapter: Any) -> str:
+        return str(make_pipeline(adapted(encoder, **adapter), make_docs()).publishers["transformer"].embedder.digest())
+
+    assert len({digest(), digest(alpha=8), digest(rank=3, alpha=4)}) == 3
+    assert digest() == digest(alpha=4) == digest(dropout=0.5)
+
+
 @pytest.mark.parametrize(
     ("adapter", "where"),
     [({"rank": 0}, "rank"), ({"targets": []}, "targets"), ({"dropout": 1.0}, "dropout"), ({"rnk": 4}, "rnk")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -113,6 +114,22 @@ def test_other_vectors_than_those_of_the_training_are_refused(folder: Path, tmp_
         frostline.load(tmp_path / "model")
 
 
+def test_vectors_whose_bytes_were_changed_are_refused_though_their_folder_still_tells_the_digest(
+    folder: Path, tmp_path: Path
+) -> None:
+    saved(folder, tmp_path / "model")
+    frostline.load(tmp_path / "model")
+    with (folder / "vectors.safetensors").open("r+b") as stream:  # one file with the model's
+        stream.seek(-4, 2)
+        stream.write(b"\x00\x00\xc8\x42")
+
+    with pytest.raises(ModelFileError, match="were changed") as error:
+        frostline.load(tmp_path / "model")
+
+    (kept,) = (tmp_path / "model" / "vectors").iterdir()
+    assert error.value.where == str(kept) and "Copy the model again" in str(error.value.fix)
+
+
 def test_missing_vectors_are_named_with_their_block_before_any_work(tmp_path: Path) -> None:
     config = config_with(tmp_path / "none", ["listener"])
 
@@ -152,6 +169,18 @@ def test_vectors_from_a_transformer_are_those_of_words_by_themselves(tmp_path: P
     assert np.allclose(vectors.table, expected, atol=1e-5)
 
 
+def test_words_without_a_piece_get_no_vector_from_a_transformer(tmp_path: Path) -> None:
+    source = make_encoder(tmp_path / "encoder")
+
+    vectors = vectors_from_transformer(source, ["the", " ", "dogs"])
+
+    assert tuple(vectors.words) == ("the", "dogs") and len(vectors.table) == 2
+    assert np.array_equal(vectors.table, vectors_from_transformer(source, ["the", "dogs"]).table)
+    assert vectors.have([" ", "the"]).tolist() == [False, True]
+    with pytest.raises(UsageError, match="makes no piece"):
+        vectors_from_transformer(source, [" "])
+
+
 def test_the_documented_classifier_classifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                               capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     page = (Path(__file__).parents[2] / "docs" / "vectors.md").read_text(encoding="utf8")
@@ -186,6 +215,25 @@ def test_the_command_asks_a_transformer_and_prunes(tmp_path: Path, capsys: pytes
     assert np.allclose(open_vectors(tmp_path / "v").vectors_of(list(full.words)), full.table[near], atol=1e-5)
     with pytest.raises(UsageError, match="list of words"):
         run_cli(["init", "vectors", str(source), str(tmp_path / "v"), "--from-model"])
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_every_file_of_a_model_has_the_mode_that_the_umask_says(mask: int, folder: Path, tmp_path: Path) -> None:
+    config = with_tok2vec(make_config(Path("nowhere"), ["listener", "listener"]))
+    encoder = make_config(make_encoder(tmp_path / "encoder"), ["listener", "listener"])
+    before = os.umask(mask)
+    try:
+        write_vectors(Vectors(KNOWN, TABLE), folder)
+        for name, one in (("tok2vec", config), ("static", config_with(folder, ["listener"] * 2)), ("bert", encoder)):
+            pipeline = make_pipeline(one, make_docs())
+            pipeline.config = Config(pipeline.config)
+            pipeline.to_disk(tmp_path / "models" / name)
+    finally:
+        os.umask(before)
+
+    files = [file for file in (tmp_path / "models").rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} >= {".safetensors", ".json", ".cfg", ".arrow"}
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {oct(0o666 & ~mask)}
 
 
 def test_a_private_copy_of_a_publisher_reads_the_same_vectors_and_is_saved_with_them(

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from frostline.cli.main import run as run_cli
 from frostline.config import Config, registry
 from frostline.corpora.store import write_corpus
 from frostline.embedding.cache import ActivationCache
 from frostline.embedding.embedders import embedder_of, load
 from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Transformer
-from frostline.errors import ConfigError
+from frostline.errors import ConfigError, UsageError
 from frostline.layers.modes import declare
 from frostline.tokens import Doc
 from frostline.training.embedding import embed_corpora
@@ -102,6 +103,61 @@ def test_afresh_from_a_cache_from_a_small_cache_and_from_an_embed_step(
     assert n_docs["cache"] == 7
     assert n_docs["embed"] == 1
     assert 7 < sum(n_computed) <= 37
+
+
+def with_two_transformers(folder: Path, **training: Any) -> Config:
+    config = config_of(folder, {}, **training)
+    second = {"factory": "transformer", "model": transformer(folder / "second")}
+    config["components"] = {"second": second, **config["components"]}
+    config["components"]["morphologizer"]["model"]["embedding"]["publisher"] = "second"
+    config["pipeline"]["components"] = list(config["components"])
+    config["pipeline"]["modes"]["second.*"] = "frozen"
+    return config
+
+
+def test_each_of_two_transformers_can_be_embedded_with_and_read_from_its_store(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_encoder(folder / "second", seed=1)
+    config = tmp_path / "two.cfg"
+    config.write_text(with_two_transformers(folder).to_str())
+    names = ("transformer", "second")
+    train(with_two_transformers(folder, activation_cache_mib=0), tmp_path / "afresh")
+
+    for name in names:
+        run_cli(["embed", str(config), str(folder / "train"), str(folder / "dev"), "--output", str(tmp_path / name),
+                 "--publisher", name, "--quiet"])  # fmt: skip
+    n_computed: list[int] = []
+    afresh = Transformer.frozen_activations
+
+    def counting(self: Transformer, docs: Any, *pieces: Any) -> Any:
+        n_computed.append(len(docs))
+        return afresh(self, docs, *pieces)
+
+    monkeypatch.setattr(Transformer, "frozen_activations", counting)
+    stores = {name: str(tmp_path / name) for name in names}
+    train(with_two_transformers(folder, activations=stores), tmp_path / "stored")
+
+    assert bytes_of(tmp_path / "stored") == bytes_of(tmp_path / "afresh")
+    assert sum(n_computed) == 2  # the doc that each is tried with
+    with pytest.raises(ConfigError, match="made with another encoder"):
+        train(with_two_transformers(folder, activations={"second": stores["transformer"]}), tmp_path / "wrong")
+
+
+def test_a_transformer_must_be_named_where_there_are_two(folder: Path, tmp_path: Path) -> None:
+    make_encoder(folder / "second", seed=1)
+    config = with_two_transformers(folder)
+
+    with pytest.raises(ConfigError, match="has 2 transformers: second, transformer") as several:
+        embed_corpora(config, [folder / "dev"], tmp_path / "a")
+    with pytest.raises(UsageError, match="'secnd' is no transformer") as unknown:
+        embed_corpora(config, [folder / "dev"], tmp_path / "a", publisher="secnd")
+    with pytest.raises(UsageError, match="'tagger' is no transformer"):
+        embed_corpora(config, [folder / "dev"], tmp_path / "a", publisher="tagger")
+
+    assert "--publisher second" in str(several.value.fix)
+    assert unknown.value.where == "--publisher" and "'second'" in str(unknown.value.fix)
+    assert not (tmp_path / "a").exists()
 
 
 def made(source: Path, layers: tuple[int, ...] = (-1,), **settings: Any) -> Transformer:

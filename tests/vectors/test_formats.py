@@ -70,6 +70,43 @@ def test_word2vec_binary_is_read(newline: bytes, tmp_path: Path) -> None:
     assert len(read_vectors(file, max_words=2)) == 2
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    for header in (True, False):
+        file = as_text(tmp_path / "v.txt", header=header)
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+
+        assert detect_format(file) == "text"
+        check(read_vectors(file))
+
+
+def test_a_text_file_with_fewer_lines_than_it_counts_is_refused(tmp_path: Path) -> None:
+    file = as_text(tmp_path / "v.txt", header=True)
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+
+    with pytest.raises(CorpusError, match="counts 4 words, but 3 lines follow") as error:
+        read_vectors(file)
+
+    assert error.value.where == str(file) and error.value.fix
+    assert len(read_vectors(file, max_words=3)) == 3
+
+
+def test_words_that_come_twice_count_as_lines(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("3 1\na 1\na 2\nb 3\n")
+
+    assert tuple(read_vectors(tmp_path / "v.txt").words) == ("a", "b")
+
+
+def test_a_last_line_without_an_end_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = as_text(tmp_path / "v.txt", header=True)
+    read_vectors(file)
+    assert not capsys.readouterr().err
+    file.write_bytes(file.read_bytes()[:-1])
+
+    check(read_vectors(file))
+
+    assert f"{file}:5: the last line has no end" in capsys.readouterr().err
+
+
 def plain_hash(ngram: str) -> int:
     hashed = np.uint32(2166136261)
     with np.errstate(over="ignore"):
@@ -124,6 +161,43 @@ def test_arrays_are_read_with_their_list_of_words(suffix: str, tmp_path: Path) -
 
     check(read_vectors(file, words=words))
     assert len(read_vectors(file, words=words, max_words=2)) == 2
+
+
+def faulty_array(name: str, file: Path) -> tuple[Path, str]:
+    """The file, and what is said of it."""
+    if name == "two arrays":
+        save_file({"a": TABLE, "b": TABLE}, file := file.with_suffix(".safetensors"))
+        return file, r"a \(4, 3\), b \(4, 3\)"
+    arrays = {"one dimension": (TABLE[0], r"array \(3,\)"), "text": (np.array([["a"]] * 4), "not numbers"),
+              "objects": (np.array([[None]] * 4), "can't be read"), "nan": (TABLE * np.nan, "not finite"),
+              "short": (TABLE[:3], "has 3 rows, but there are 4 words")}  # fmt: skip
+    np.save(file, arrays[name][0], allow_pickle=True)
+    return file, arrays[name][1]
+
+
+@pytest.mark.parametrize("name", ["two arrays", "one dimension", "text", "objects", "nan", "short"])
+def test_an_array_that_is_no_table_is_named_with_what_to_do(name: str, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(WORDS) + "\n", encoding="utf8")
+    file, said = faulty_array(name, tmp_path / "v.npy")
+
+    with pytest.raises(CorpusError, match=said) as error:
+        read_vectors(file, words=words)
+
+    assert error.value.where == str(file) and error.value.fix
+
+
+def test_a_blank_line_in_a_list_of_words_is_named_where_rows_and_words_differ(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", TABLE)
+    words = tmp_path / "words.txt"
+    words.write_bytes("\ufeffthe\r\n\r\nFrost\r\nstraße\r\n".encode())
+
+    with pytest.raises(CorpusError, match="4 rows, but there are 3 words: of the list's lines, 2 is blank") as error:
+        read_vectors(tmp_path / "v.npy", words=words)
+    assert error.value.fix
+    words.write_bytes("\ufeffthe\n\nFrost\nstraße\nNew York\n".encode())
+
+    check(read_vectors(tmp_path / "v.npy", words=words))
 
 
 def test_gensims_format_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

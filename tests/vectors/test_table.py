@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from frostline.digest import sha256_file
 from frostline.errors import ConfigError, FrostlineError, ModelFileError, UsageError
 from frostline.vectors import Vectors, open_vectors, write_vectors
 from frostline.vectors.pruning import prune
@@ -73,6 +75,21 @@ def test_pruning_again_keeps_what_is_shared() -> None:
     assert len(twice.table) == 20
     assert np.array_equal(twice.vectors_of(WORDS[:20]), TABLE[:20])
     assert all(neighbour.word in WORDS[:20] for neighbour in twice.most_similar("word3", 5))
+
+
+@pytest.mark.parametrize(("n", "n_rows"), [(3, 4), (6, 6)], ids=["a row more", "a row that is kept"])
+def test_words_of_zeros_keep_zeros_when_others_are_pruned(n: int, n_rows: int) -> None:
+    table = TABLE.copy()
+    table[[4, 7, 190]] = 0
+    vectors = Vectors(WORDS, table)
+
+    pruned = prune(vectors, n)
+
+    assert len(pruned.table) == n_rows
+    assert not pruned.vectors_of([WORDS[4], WORDS[7], WORDS[190]]).any()
+    assert pruned.similarity(WORDS[0], WORDS[7]) == 0.0
+    others = [number for number in range(200) if number not in (4, 7, 190)]
+    assert pruned.vectors_of([WORDS[number] for number in others]).any(axis=1).all()
 
 
 def test_pruning_to_nothing_is_refused() -> None:
@@ -147,6 +164,43 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
 
     with pytest.raises(ModelFileError, match="were changed"):
         check_bytes(tmp_path / "v")
+
+
+def test_every_byte_is_read_once_for_as_long_as_the_files_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_vectors(Vectors(WORDS, TABLE), tmp_path / "v")
+    read: list[str] = []
+    monkeypatch.setattr(
+        "frostline.vectors.store.sha256_file", lambda file: read.append(file.name) or sha256_file(file)
+    )
+    monkeypatch.setattr("frostline.vectors.store.CLOCK_NS", 1 << 62)  # too fresh for a clock to tell another edit
+    check_bytes(tmp_path / "v")
+    monkeypatch.setattr("frostline.vectors.store.CLOCK_NS", 0)
+
+    for _ in range(3):
+        check_bytes(tmp_path / "v")
+
+    assert read == ["vectors.safetensors", "words.arrow"] * 2
+    for file in (tmp_path / "v" / "words.arrow", tmp_path / "v" / "vectors.safetensors"):
+        before, content = file.stat(), file.read_bytes()
+        while file.stat().st_ctime_ns == before.st_ctime_ns:  # until the file system's clock has ticked
+            file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(ModelFileError, match="were changed"):
+            check_bytes(tmp_path / "v")
+        file.write_bytes(content)
+        check_bytes(tmp_path / "v")
+
+
+def test_files_that_are_gone_are_named(tmp_path: Path) -> None:
+    write_vectors(Vectors(WORDS, TABLE), tmp_path / "v")
+    (tmp_path / "v" / "words.arrow").unlink()
+
+    with pytest.raises(ModelFileError, match="can't be read") as error:
+        check_bytes(tmp_path / "v")
+
+    assert error.value.where and error.value.fix
 
 
 def test_only_vectors_are_replaced(tmp_path: Path) -> None:

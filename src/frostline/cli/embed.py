@@ -28,6 +28,9 @@ def embed(
         list[Path], typer.Argument(metavar="CORPUS...", help="The corpora, cut as the config's [corpora] say.")
     ],
     output: options.Output,
+    publisher: Annotated[
+        str | None, typer.Option("--publisher", metavar="NAME", help="The transformer, where the pipeline has several.")
+    ] = None,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     code: options.Code = None,
@@ -50,5 +53,7 @@ def embed(
     described = source if is_model else options.filled_config(source, overrides)
     from frostline.training.embedding import embed_corpora
 
-    n_docs = embed_corpora(described, corpora, output, device=device, threads=threads or 0)
+    n_docs = embed_corpora(
+        described, corpora, output, publisher=publisher, device=device, threads=threads or 0
+    )
     options.print_result({"docs": n_docs, "output": str(output)}, as_json=json)

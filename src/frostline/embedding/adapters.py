@@ -133,18 +133,42 @@ def load_adapters(model: nn.Module, settings: AdapterSettings, folder: Path) -> 
     """
     try:
         about = json.loads((folder / CONFIG).read_text(encoding="utf8"))
+        if not isinstance(about, dict):
+            raise ValueError(f"{CONFIG} is no JSON object")
         weights = load_file(folder / WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelFileError(f"The adapters can't be read: {error}", where=str(folder), fix=_AGAIN) from error
+    _compare_scales(about, settings, folder)
     wanted = dict(_adapters_of(model))
     shapes = {_peft_name(name): tuple(values.shape) for name, values in wanted.items()}
-    if about.get("r") != settings.rank or shapes != {name: tuple(values.shape) for name, values in weights.items()}:
+    if shapes != {name: tuple(values.shape) for name, values in weights.items()}:
         raise ModelFileError("The adapters are not those that the config describes.", where=str(folder), fix=_AGAIN)
     with torch.no_grad():
         for name, values in wanted.items():
             values.copy_(weights[_peft_name(name)])
 
 
+def _compare_scales(about: Mapping[str, Any], settings: AdapterSettings, folder: Path) -> None:
+    """Refuse what the weights themselves don't show: the same ones mean something else with another alpha."""
+    foreign = [key for key in _OTHER_SCALES if about.get(key)]
+    if foreign:
+        raise ModelFileError(
+            f"The adapters were made with {foreign[0]}, which frostline does not know.",
+            where=str(folder / CONFIG),
+            fix="Take adapters that are all scaled by alpha / rank.",
+        )
+    rank, alpha = about.get("r"), about.get("lora_alpha")
+    if (rank, alpha) != (settings.rank, settings.alpha):
+        raise ModelFileError(
+            f"The adapters were trained with rank {rank} and alpha {alpha}, but the config says rank {settings.rank} "
+            f"and alpha {settings.alpha:g}: with another one they give other numbers.",
+            where=str(folder / CONFIG),
+            fix=f'Write "rank": {rank}, "alpha": {alpha} in the transformer\'s adapter, or remove the folder to start '
+            "with new ones.",
+        )
+
+
+_OTHER_SCALES = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern")  # of peft
 _AGAIN = "The folder is incomplete or was changed: copy it again, or train again."
 
 

@@ -7,6 +7,7 @@ contextualized representations via reductions to static embeddings", their decon
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 
 from frostline.embedding.pooling import pool
 from frostline.embedding.transformer import Transformer, TransformerSettings
-from frostline.errors import ModelFileError
+from frostline.errors import ModelFileError, UsageError
 from frostline.tokens import Doc
 from frostline.vectors import Vectors
 
@@ -25,7 +26,7 @@ WORDS_AT_ONCE = 1024
 def vectors_from_transformer(
     source: Path, words: Sequence[str], *, layer: int = -1, precision: str = "float32", device: str = "cpu"
 ) -> Vectors:
-    """The vectors of a vocabulary, (n_words, width) float32.
+    """The vectors of a vocabulary, (n_words, width) float32; a word of which the tokenizer makes no piece gets none.
 
     Args:
         source: a folder in Hugging Face's layout, or a model of ours with a transformer, of which the first is taken.
@@ -34,6 +35,7 @@ def vectors_from_transformer(
     Raises:
         ModelFileError: there is no transformer, or it is broken.
         ConfigError: it has no such layer.
+        UsageError: none of the words has a piece.
     """
     settings = TransformerSettings(
         source=str(source), precision=precision, window=254, stride=190, max_batch_pieces=2048,
@@ -43,12 +45,19 @@ def vectors_from_transformer(
     transformer.load(encoder_folder(source))
     distinct = tuple(dict.fromkeys(words))
     table = np.empty((len(distinct), transformer.width), dtype=np.float32)
+    has_pieces = np.zeros(len(distinct), dtype=np.bool_)
     for start in range(0, len(distinct), WORDS_AT_ONCE):
         docs = [Doc.from_words([word]) for word in distinct[start : start + WORDS_AT_ONCE]]
         with torch.no_grad():
             pieces, _ = transformer.frozen_activations(docs)
             n_pieces = torch.from_numpy(transformer.pieces_of(docs).n_pieces_of_token).to(pieces.device)
+            has_pieces[start : start + len(docs)] = (n_pieces > 0).cpu().numpy()
             table[start : start + len(docs)] = pool(pieces[0], n_pieces, mode="mean").cpu().numpy()
+    if not has_pieces.any():
+        fix = "Give a list of words that its tokenizer knows."
+        raise UsageError("The transformer's tokenizer makes no piece of any of the words.", where="--words", fix=fix)
+    if not has_pieces.all():
+        distinct, table = tuple(itertools.compress(distinct, has_pieces)), table[has_pieces]
     return Vectors(distinct, table)
 
 

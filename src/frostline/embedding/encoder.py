@@ -153,8 +153,8 @@ class Encoder(nn.Module):
         }
 
     def digest(self) -> str:
-        """Hex SHA-256 of all that decides the numbers: weights, config, tokenizer, precision."""
-        return hub.encoder_digest(self.model, self.tokenizer, self.precision)
+        """Hex SHA-256 of all that decides the numbers: weights, config, tokenizer, precision, the scale of adapters."""
+        return hub.encoder_digest(self.model, self.tokenizer, self.precision, self.adapter)
 
     def forward(
         self,

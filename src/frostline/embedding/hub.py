@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from frostline import files
 from frostline.digest import canonical_json
-from frostline.embedding.adapters import ADAPTER, save_adapters, without_adapters
+from frostline.embedding.adapters import ADAPTER, AdapterSettings, save_adapters, without_adapters
 from frostline.errors import ConfigError, ModelFileError, TrainingError, did_you_mean
 from frostline.layers.tensor_files import save_tensors
 
@@ -140,8 +140,17 @@ def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
         ) from error
 
 
-def encoder_digest(model: Any, tokenizer: Any, precision: str, *, of: Container[str] | None = None) -> str:
-    """Hex SHA-256 of config, tokenizer, weights and precision; the same before and after saving and loading.
+def encoder_digest(
+    model: Any,
+    tokenizer: Any,
+    precision: str,
+    adapter: AdapterSettings | None = None,
+    *,
+    of: Container[str] | None = None,
+) -> str:
+    """Hex SHA-256 of config, tokenizer, weights, precision and the scale of adapters.
+
+    The same before and after saving and loading.
 
     Args:
         of: names of the parameters that count; None for all of them. Saved buffers count in any case.
@@ -151,6 +160,8 @@ def encoder_digest(model: Any, tokenizer: Any, precision: str, *, of: Container[
     _forget_last_call(tokenizer)
     for part in (precision, _config_of(model), json.loads(tokenizer.backend_tokenizer.to_str())):
         digest.update(canonical_json(part))
+    if adapter is not None:  # which layers have one, the names and shapes of the weights say
+        digest.update(canonical_json({"rank": adapter.rank, "alpha": adapter.alpha}))
     for name, values in sorted(_weights(model)):
         if name in ignored:
             continue

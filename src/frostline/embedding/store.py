@@ -7,14 +7,17 @@ have used (`round_as_stored`). What is computed, and which settings must agree, 
 A store is a folder, written whole or not at all, equal bytes for equal content:
 
     settings.json    settings, format, storage, counts
-    index.npy        per doc: key, first value, number of pieces; in the order of the docs
+    index.npy        per doc: key, first value, number of pieces, crc32; in the order of the docs
     data.bin         little-endian values, per doc (n_layers, n_pieces, width)
+
+The checksum of a doc is looked at when a process first reads it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +34,12 @@ from frostline.errors import StoreError, did_you_mean
 if TYPE_CHECKING:
     from frostline.tokens import Doc
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEY_BYTES = 16
 STORAGES = PRECISIONS
 
 _SETTINGS, _INDEX, _DATA = "settings.json", "index.npy", "data.bin"
-_INDEX_ENTRY = np.dtype([("key", f"V{KEY_BYTES}"), ("first", "<i8"), ("n_pieces", "<i8")])
+_INDEX_ENTRY = np.dtype([("key", f"V{KEY_BYTES}"), ("first", "<i8"), ("n_pieces", "<i8"), ("crc32", "<u4")])
 
 
 def activation_key(doc: Doc, spans: NDArray[np.int64] | None = None) -> bytes:
@@ -90,7 +93,7 @@ def write_activations(
     """
     dtype = dtype_of(storage)
     files.refuse_to_lose(path, (_SETTINGS, _INDEX, _DATA), "stored activations")
-    index: dict[bytes, tuple[int, int]] = {}
+    index: dict[bytes, tuple[int, int, int]] = {}
     n_layers = width = first = 0
     with files.new_directory(path) as folder:
         with (folder / _DATA).open("wb") as stream:
@@ -100,8 +103,9 @@ def write_activations(
                 if index and (values.shape[0], values.shape[2]) != (n_layers, width):
                     raise StoreError("All activations of a store must have the same layers and width.", where=str(path))
                 n_layers, n_pieces, width = map(int, values.shape)
-                index[key] = (first, n_pieces)
-                stream.write(as_bytes(values, dtype))
+                data = as_bytes(values, dtype)
+                index[key] = (first, n_pieces, _checksum(key, (n_layers, n_pieces, width), data))
+                stream.write(data)
                 first += n_layers * n_pieces * width
         rows = np.array([(np.void(key), *place) for key, place in index.items()], dtype=_INDEX_ENTRY)
         np.save(folder / _INDEX, rows, allow_pickle=False)
@@ -123,6 +127,8 @@ class ActivationStore:
     """A folder of activations, memory-mapped: opening reads the index only."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
+        self._proved: set[bytes] = set()  # whose values were whole when they were first read
         try:
             about = json.loads((path / _SETTINGS).read_text(encoding="utf-8"))
             if about["format_version"] != FORMAT_VERSION:
@@ -141,7 +147,7 @@ class ActivationStore:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"'{path}' holds no activations: {error}", where=str(path), fix=_EMBED_AGAIN) from error
         keys = rows["key"].tobytes()
-        places = zip(rows["first"].tolist(), rows["n_pieces"].tolist(), strict=True)
+        places = zip(rows["first"].tolist(), rows["n_pieces"].tolist(), rows["crc32"].tolist(), strict=True)
         self._index = {keys[i * KEY_BYTES : (i + 1) * KEY_BYTES]: place for i, place in enumerate(places)}
 
     def __len__(self) -> int:
@@ -154,13 +160,22 @@ class ActivationStore:
         """(n_layers, n_pieces, width) float32, None when there is none; don't write to it.
 
         Stored as float32 it is a view of the mapped file, without a copy.
+
+        Raises:
+            StoreError: the bytes are not those that were written.
         """
         place = self._index.get(key)
         if place is None:
             return None
-        first, n_pieces = place
+        first, n_pieces, checksum = place
         shape = (self._n_layers, n_pieces, self._width)
-        return self._values[first : first + self._n_layers * n_pieces * self._width].view(shape).float()
+        values = self._values[first : first + self._n_layers * n_pieces * self._width]
+        if key not in self._proved:
+            if _checksum(key, shape, byte_view(values)) != checksum:
+                message = "The stored activations were changed: those of a doc don't fit their checksum."
+                raise StoreError(message, where=str(self._path / _DATA), fix=_EMBED_AGAIN)
+            self._proved.add(key)
+        return values.view(shape).float()
 
 
 _EMBED_AGAIN = "Run `frostline embed` again; it writes the folder anew."
@@ -183,6 +198,11 @@ def byte_view(values: Tensor) -> memoryview:
     """The bytes of a contiguous tensor, without a copy; little-endian, as every platform that torch runs on is."""
     view: memoryview = values.reshape(-1).view(torch.uint8).numpy().data
     return view
+
+
+def _checksum(key: bytes, shape: tuple[int, int, int], data: bytes | memoryview) -> int:
+    """crc32 of a doc's values and of what they are read as."""
+    return zlib.crc32(data, zlib.crc32(key + np.array(shape, dtype="<i8").tobytes()))
 
 
 def _map(file: Path, dtype: torch.dtype, n_values: int) -> Tensor:

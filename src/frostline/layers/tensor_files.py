@@ -11,12 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frostline.errors import TrainingError
+from frostline.files import usual_mode
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
     """Write contiguous tensors; TrainingError when the file can't be written."""
     try:
-        save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
+        with usual_mode(path):
+            save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
     except SafetensorError as error:  # an exception of its own, which is no OSError
         reason = re.sub(r' at path ".*"', "", str(error))  # names a file of its own that is gone by now
         raise TrainingError(

@@ -72,7 +72,7 @@ def attach_saved(pipeline: Pipeline, model: Path, digests: Mapping[str, Any]) ->
     Args:
         digests: what `digests_of` gave when it was saved.
     Raises:
-        ModelFileError: they are missing, or others than those it was trained with.
+        ModelFileError: they are missing, changed, or others than those it was trained with: every byte is read.
     """
     for path, layer in layers_with_vectors(models_of(pipeline)):
         digest = str(digests.get(path, ""))
@@ -87,6 +87,11 @@ def attach_saved(pipeline: Pipeline, model: Path, digests: Mapping[str, Any]) ->
                 where=str(place),
                 fix=_AGAIN,
             )
+        try:
+            check_bytes(place)
+        except ModelFileError as error:
+            error.fix = _AGAIN
+            raise
         layer.attach(vectors)
 
 

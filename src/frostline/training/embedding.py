@@ -11,7 +11,7 @@ import torch
 from frostline.console import say
 from frostline.embedding.embed_step import embed
 from frostline.embedding.transformer import Transformer
-from frostline.errors import ConfigError, UsageError
+from frostline.errors import ConfigError, UsageError, did_you_mean
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.reading import docs_of
 from frostline.pipeline.serialize import load
@@ -21,19 +21,27 @@ from frostline.training.initialize import load_encoders
 
 
 def embed_corpora(
-    source: Path | dict[str, Any], corpora: Sequence[Path], output: Path, *, device: str = "", threads: int = 0
+    source: Path | dict[str, Any],
+    corpora: Sequence[Path],
+    output: Path,
+    *,
+    publisher: str | None = None,
+    device: str = "",
+    threads: int = 0,
 ) -> int:
     """Write the activations of corpora to the folder `output`, for the runs of configs that name it.
 
     Args:
-        source: a model folder or a filled config; its one publisher is taken.
+        source: a model folder or a filled config.
         corpora: each cut as the config cuts that path, or else its dev corpus.
+        publisher: the transformer to take, by its name in the pipeline; None for the only one.
         device: in torch's notation; "" for the config's own.
         threads: that torch computes with; 0 leaves what is set.
     Returns:
         How many different docs were stored.
     Raises:
-        ConfigError: there is not just one publisher. UsageError: `output` is one of the corpora.
+        ConfigError: there is not just one transformer and none is named. UsageError: there is none of that name, or
+            `output` is one of the corpora.
         CorpusError, ModelFileError: a corpus or the encoder is missing or broken.
     """
     for corpus in corpora:
@@ -47,7 +55,7 @@ def embed_corpora(
     if threads:
         torch.set_num_threads(threads)
     opened = [docs_of(pipeline.config, corpus) for corpus in corpora]
-    return embed(_publisher_of(pipeline), _chained(opened), output, say=say)
+    return embed(_transformer_of(pipeline, publisher), _chained(opened), output, say=say)
 
 
 def _chained(corpora: Sequence[Any]) -> Iterator[Doc]:
@@ -55,13 +63,26 @@ def _chained(corpora: Sequence[Any]) -> Iterator[Doc]:
         yield from docs
 
 
-def _publisher_of(pipeline: Pipeline) -> Transformer:
-    transformers = [one.embedder for one in pipeline.publishers.values() if isinstance(one.embedder, Transformer)]
-    if len(transformers) != 1:
-        found = ", ".join(pipeline.publishers) or "none"
-        raise ConfigError(
-            f"One shared transformer can be embedded with, the pipeline has {found}.",
-            where="pipeline.components",
-            fix="Name a config whose components read one publisher, such as configs/frozen-listener.cfg.",
+def _transformer_of(pipeline: Pipeline, name: str | None) -> Transformer:
+    found = {key: one.embedder for key, one in pipeline.publishers.items() if isinstance(one.embedder, Transformer)}
+    if name is not None and name not in found:
+        raise UsageError(
+            f"'{name}' is no transformer that components of the pipeline share.",
+            where="--publisher",
+            fix=did_you_mean(name, found),
         )
-    return transformers[0]
+    if name is None and len(found) > 1:
+        names = ", ".join(found)
+        raise ConfigError(
+            f"The pipeline has {len(found)} transformers: {names}.",
+            where="pipeline.components",
+            fix=f"Say which one to embed with: --publisher {next(iter(found))}",
+        )
+    if not found:
+        publishers = ", ".join(pipeline.publishers) or "no publisher"
+        raise ConfigError(
+            f"There is no transformer that components share: the pipeline has {publishers}.",
+            where="pipeline.components",
+            fix="Name a config whose components read one, such as configs/frozen-listener.cfg.",
+        )
+    return found[next(iter(found)) if name is None else name]

@@ -81,9 +81,13 @@ def read_fasttext(path: Path, *, max_words: int | None = None) -> Vectors:
     return Vectors(tuple(words[:n_words]), whole, subwords=subwords)
 
 
-def read_array(path: Path, words: Sequence[str], *, max_words: int | None = None) -> Vectors:
+def read_array(
+    path: Path, words: Sequence[str], *, max_words: int | None = None, blank_lines: Sequence[int] = ()
+) -> Vectors:
     """A .npy or .safetensors file with one array of two dimensions, and the word of each of its rows.
 
+    Args:
+        blank_lines: those of the list that gave no word, for messages.
     Raises:
         CorpusError: there is no such array, numbers are not finite, or there are not as many words.
     """
@@ -93,16 +97,25 @@ def read_array(path: Path, words: Sequence[str], *, max_words: int | None = None
         else:
             arrays = {name: array for name, array in load_file(path).items() if array.ndim == 2}
     except Exception as error:  # safetensors raises its own
-        raise CorpusError(f"The file can't be read: {error}", where=str(path)) from error
+        raise CorpusError(f"The file can't be read: {error}", where=str(path), fix=_ONE_ARRAY) from error
     if len(arrays) != 1 or next(iter(arrays.values())).ndim != 2:
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
-        raise CorpusError(f"The file should hold one array of rows and columns, and has: {found}.", where=str(path))
-    table = np.asarray(next(iter(arrays.values())), dtype=np.float32)
+        raise CorpusError(f"The file should hold one array of rows and columns, and has: {found}.", where=str(path),
+                          fix=_ONE_ARRAY)  # fmt: skip
+    (array,) = arrays.values()
+    if array.dtype.kind not in "fiu":
+        raise CorpusError(f"The array holds {array.dtype}, not numbers.", where=str(path), fix=_ONE_ARRAY)
+    table = np.asarray(array, dtype=np.float32)
     if len(table) != len(words):
-        raise CorpusError(f"The array has {len(table)} rows, but there are {len(words)} words.", where=str(path),
-                          fix="Give a list with one word on a line, for each row.")  # fmt: skip
+        message, fix = f"The array has {len(table)} rows, but there are {len(words)} words.", _ONE_WORD_A_ROW
+        if blank_lines:
+            shown = ", ".join(map(str, blank_lines[:5])) + (" and more" if blank_lines[5:] else "")
+            message = f"{message[:-1]}: of the list's lines, {shown} {'are' if blank_lines[1:] else 'is'} blank."
+            fix = "Write the word of each row on a line of its own, or take the row of a blank line away."
+        raise CorpusError(message, where=str(path), fix=fix)
     if not np.isfinite(table).all():
-        raise CorpusError("The array holds numbers that are not finite.", where=str(path))
+        fix = "Take those rows and their words away, or save the array again."
+        raise CorpusError("The array holds numbers that are not finite.", where=str(path), fix=fix)
     places = {word: place for place, word in reversed(list(enumerate(words)))}  # the first of several counts
     chosen = sorted(places.values())[:max_words]
     return Vectors(tuple(words[place] for place in chosen), table[chosen])
@@ -130,6 +143,10 @@ def read_gensim(path: Path, *, max_words: int | None = None) -> Vectors:
     except Exception as error:  # whatever an unpickled file raises
         raise CorpusError(f"gensim can't read it: {error}", where=str(path)) from error
     return Vectors(tuple(words), table)
+
+
+_ONE_WORD_A_ROW = "Give a list with one word on a line, for each row."
+_ONE_ARRAY = "Save one array of numbers in it, with a row for each word: np.save(file, rows.astype('float32'))."
 
 
 def _fasttext_words(stream: BinaryIO, path: Path) -> tuple[list[str], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from frostline.errors import CorpusError, UsageError, did_you_mean
@@ -45,7 +46,7 @@ def read_vectors(
         return Vectors(kept, opened.table, rows=opened.rows[:max_words], subwords=opened.subwords)
     if kind == "array":
         assert words is not None
-        return read_array(path, read_words(words), max_words=max_words)
+        return read_array(path, read_words(words), max_words=max_words, blank_lines=_blank_lines(words))
     reader = {"text": read_text, "word2vec-binary": read_word2vec, "fasttext": read_fasttext, "gensim": read_gensim}
     return reader[kind](path, max_words=max_words)
 
@@ -84,8 +85,18 @@ def read_words(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise CorpusError("There is no such list of words.", where=str(path), fix="Check the path.")
-    lines = path.read_bytes().decode("utf-8", "replace").split("\n")
-    words = [line.rstrip("\r") for line in lines if line.rstrip("\r")]
+    words = [line for line in _lines_of(path) if line]
     if not words:
         raise CorpusError("The list holds no words.", where=str(path), fix="Write one word on each line.")
     return words
+
+
+def _blank_lines(path: Path) -> list[int]:
+    """The numbers of the lines without a word."""
+    return [number for number, line in enumerate(_lines_of(path), 1) if not line]
+
+
+def _lines_of(path: Path) -> list[str]:
+    """The lines of a list of words, without the mark that some editors put before the first."""
+    lines = path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return [line.rstrip("\r") for line in lines]
