@@ -10,6 +10,8 @@ from torch import nn
 
 from frostline.errors import ModelFileError
 from frostline.layers import modes
+from frostline.layers.parameters import ParameterStore
+from frostline.layers.resizing import resize
 from frostline.layers.torch_bridge import apply_module, dropout_at, module_from_bytes, module_to_bytes, use_params, wrap
 
 
@@ -165,6 +167,20 @@ def test_other_parameters_hold_for_a_block_nested_and_through_exceptions() -> No
         assert torch.equal(module[0].weight, ones)
 
     assert all(torch.equal(values, before[name]) for name, values in module.named_parameters())
+
+
+def test_own_parameters_come_back_into_the_memory_of_a_refreshed_store() -> None:
+    module = network()
+    store = ParameterStore.gather([("net", module)])
+    before = {name: values.detach().clone() for name, values in module.named_parameters()}
+
+    with use_params(module, {name: torch.zeros_like(values) for name, values in before.items()}):
+        module[0].requires_grad_(False)
+        store.refresh(resize(module[2], n_out=3))
+
+    assert all(torch.equal(values[: len(before[name])], before[name]) for name, values in module.named_parameters())
+    assert all(values.data_ptr() == store.named_values[f"net/{name}"].data_ptr()
+               for name, values in module.named_parameters())  # fmt: skip
 
 
 def test_a_model_with_torch_layers_goes_to_bytes_and_back_without_pickle() -> None:

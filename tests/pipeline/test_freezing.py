@@ -266,6 +266,22 @@ def test_added_labels_leave_every_score_as_it_was_to_the_bit(encoder: Path, tmp_
         assert torch.equal(loaded.components[name].model.predict(docs), scores)
 
 
+def test_weights_come_back_after_other_ones_whatever_was_frozen_or_added_in_between(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+    before = {name: values.clone() for name, values in pipeline.parameters.named_values.items()}
+
+    frozen = pipeline.modes({"transformer.*": "frozen"})
+    frozen.__enter__()
+    zeros = {group.name: torch.zeros_like(group.values) for group in pipeline.parameters.groups}
+    with pipeline.parameters.use(zeros):
+        pipeline.add_labels("tagger", ["FW"])
+        frozen.__exit__(None, None, None)
+
+    after = pipeline.parameters.named_values
+    assert all(torch.equal(after[name][: len(values)], values) for name, values in before.items())
+    assert len(after["tagger/output.weight"]) == len(before["tagger/output.weight"]) + 1
+
+
 def test_an_added_label_is_learnt(encoder: Path) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
     pipeline.add_labels("tagger", ["NEW"])

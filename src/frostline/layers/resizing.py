@@ -104,8 +104,8 @@ def _check_parameters(module: nn.Module) -> None:
     others = sorted(parameters.keys() - {"weight", "bias"})
     if others or "weight" not in parameters:
         raise TypeError(
-            f"this {type(module).__name__} can't be resized: its weight is made of {', '.join(others) or 'nothing'}. Take "
-            "the parametrization off first (torch.nn.utils.parametrize.remove_parametrizations, or the "
+            f"this {type(module).__name__} can't be resized: it computes with {', '.join(others) or 'no weight'}. "
+            "Take the parametrization off first (torch.nn.utils.parametrize.remove_parametrizations, or the "
             "remove_… function of what was put on it), and put it on again afterwards"
         )
     if any(map(nn.parameter.is_lazy, parameters.values())):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from frostline.errors import ModelFileError
 from frostline.layers.modes import is_frozen, mode_of, running
 from frostline.layers.nesting import leaves_of, mapped, with_leaves
-from frostline.layers.parameters import named_parameters
+from frostline.layers.parameters import copy_common, named_parameters
 
 Backprop = Callable[[Any], Any]
 
@@ -170,8 +170,9 @@ def dropout_at(module: nn.Module, rate: float | None) -> Iterator[None]:
 def use_params(model: Model | nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
     """Put other values in for some parameters for the block, then the ones that were there back.
 
-    Blocks may be nested, and what was there returns after an exception too. Works in place, so that flat buffers and
-    optimizers stay as they are; whole pipelines use `ParameterStore.use`.
+    Blocks may be nested, and what was there returns after an exception too, and where a store moved or resized it in
+    between. Works in place, so that flat buffers and optimizers stay as they are; whole pipelines use
+    `ParameterStore.use`.
 
     Args:
         model: a Thinc model tree or a torch module.
@@ -189,8 +190,9 @@ def use_params(model: Model | nn.Module, values: Mapping[str, Tensor]) -> Iterat
             mine[name].copy_(tensor)
         yield
     finally:
-        for name, tensor in kept.items():
-            mine[name].copy_(tensor)
+        there = named_parameters(model)  # in other memory where a store was refreshed in between
+        for name in kept.keys() & there.keys():
+            copy_common(kept[name], there[name])
 
 
 def module_to_bytes(module: nn.Module) -> bytes:
