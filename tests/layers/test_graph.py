@@ -10,7 +10,7 @@ from thinc.api import Model
 from thinc.api import chain as thinc_chain
 from torch import Tensor, nn
 
-from frostline.errors import ConfigError
+from frostline.errors import ConfigError, UsageError
 from frostline.layers.distinct_words import DistinctWords
 from frostline.layers.graph import add, chain, concatenate, graph_layer, module_layer, module_tree, per_token, run
 from frostline.layers.maxout import Maxout, maxout
@@ -53,6 +53,30 @@ def test_the_combinators_equal_the_plain_expression_with_its_gradients() -> None
     assert torch.equal(outputs, expected) and torch.allclose(returned, gradient, rtol=1e-6)
     assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(ours, reference, strict=True))
     assert model.attrs["width"] == 2
+
+
+@pytest.mark.parametrize("is_train", [False, True])
+def test_a_module_that_works_in_place_leaves_what_its_neighbours_read(is_train: bool) -> None:
+    activation = module_layer("relu", nn.ReLU(inplace=True), width=3)
+    inputs = torch.linspace(-1, 1, 6).view(2, 3)
+    given = inputs.clone().requires_grad_(is_train)
+
+    outputs, _ = add(activation, module_layer("same", nn.Identity(), width=3))(given, is_train=is_train)
+
+    assert torch.equal(given, inputs)
+    assert torch.equal(outputs, inputs.relu() + inputs)
+
+
+class Doubles(nn.Module):
+    """Writes on what it is given, and does not say so."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows.mul_(2)
+
+
+def test_a_module_that_writes_on_its_rows_unsaid_is_refused() -> None:
+    with pytest.raises(UsageError, match="Doubles wrote on its input"):
+        module_layer("doubles", Doubles(), width=3)(torch.ones(2, 3), is_train=False)
 
 
 def test_a_prediction_has_no_way_back() -> None:

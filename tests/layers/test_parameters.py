@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy
 import pytest
 import torch
@@ -9,6 +11,7 @@ from thinc.api import Linear, chain
 from thinc.api import Model as ThincModel
 
 from frostline.layers.parameters import ALIGNMENT_BYTES, ParameterStore
+from frostline.layers.resizing import resize
 
 
 def network() -> torch.nn.Module:
@@ -146,6 +149,72 @@ def test_other_values_are_in_for_the_block_only() -> None:
         raise RuntimeError
 
     assert all(torch.equal(group.values, before[group.name]) for group in store.groups)
+
+
+def frozen_in(module: torch.nn.Sequential, store: ParameterStore) -> None:
+    module[0].requires_grad_(False)
+    store.refresh()
+
+
+def thawed_in(module: torch.nn.Sequential, store: ParameterStore) -> None:
+    module.requires_grad_(True)
+    store.refresh()
+
+
+def grown_in(module: torch.nn.Sequential, store: ParameterStore) -> None:
+    store.refresh(resize(module[2], n_out=4))
+
+
+def cut_in(module: torch.nn.Sequential, store: ParameterStore) -> None:
+    store.refresh(resize(module[2], n_out=1))
+
+
+def grown_unsaid_in(module: torch.nn.Sequential, store: ParameterStore) -> None:
+    resize(module[2], n_out=4)
+    store.refresh()
+
+
+CHANGES = [frozen_in, thawed_in, grown_in, cut_in, grown_unsaid_in]
+
+
+@pytest.mark.parametrize("first", CHANGES)
+@pytest.mark.parametrize("second", CHANGES)
+def test_own_values_come_back_whatever_was_sorted_or_resized_in_the_block(first: Any, second: Any) -> None:
+    module = network()
+    module[0].requires_grad_(first is not thawed_in)
+    store = ParameterStore.gather([("tagger", module), ("parser", thinc_layer())])
+    before = {name: value.clone() for name, value in store.named_values.items()}
+    zeros = {group.name: torch.zeros_like(group.values) for group in store.groups}
+    ones = {group.name: torch.ones_like(group.values) for group in store.groups if group.trainable}
+
+    with pytest.raises(RuntimeError), store.use(zeros):
+        with store.use(ones):
+            first(module, store)
+        assert not any(bool(value.any()) for value in store.named_values.values())
+        second(module, store)
+        raise RuntimeError
+
+    assert store.named_values.keys() == before.keys()
+    for name, value in store.named_values.items():
+        n_rows = min(1 if cut_in in (first, second) else len(value), len(before[name])) if "2." in name else len(value)
+        assert torch.equal(value[:n_rows], before[name][:n_rows])
+        assert not value[n_rows:].any()
+    assert all(p.data_ptr() == store.named_values[f"tagger/{name}"].data_ptr() for name, p in module.named_parameters())
+
+
+def test_what_came_in_the_block_stays_and_what_went_is_forgotten() -> None:
+    module = torch.nn.ModuleDict({"old": torch.nn.Linear(2, 2), "kept": torch.nn.Linear(2, 2)})
+    store = ParameterStore.gather([("tagger", module)])
+    before = module["kept"].weight.detach().clone()
+
+    with store.use({group.name: torch.zeros_like(group.values) for group in store.groups}):
+        del module["old"]
+        module["new"] = torch.nn.Linear(2, 2)
+        new = module["new"].weight.detach().clone()
+        store.refresh()
+
+    assert torch.equal(module["kept"].weight, before)
+    assert torch.equal(module["new"].weight, new)
 
 
 def test_swapping_in_an_unknown_group_changes_nothing() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from thinc import api as thinc
 from thinc.api import Embed as ThincEmbed
-from thinc.api import Linear, Maxout, Model, Relu, Softmax
+from thinc.api import Linear, Model
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.resizing import resize
@@ -24,7 +26,13 @@ TORCH = {
     "convolution 3": lambda: nn.Conv3d(3, 4, 2),
     "embedding": lambda: nn.Embedding(3, 4),
 }
-THINC = {"linear": Linear, "softmax": Softmax, "relu": Relu, "maxout": Maxout}
+THINC = {
+    "linear": thinc.Linear, "softmax": thinc.Softmax, "softmax 2": thinc.Softmax_v2, "relu": thinc.Relu,
+    "maxout": thinc.Maxout, "gelu": thinc.Gelu, "mish": thinc.Mish, "swish": thinc.Swish,
+    "hard swish": thinc.HardSwish, "hard swish of mobilenet": thinc.HardSwishMobilenet, "sigmoid": thinc.Sigmoid,
+    "clipped": thinc.ClippedLinear, "hard sigmoid": thinc.HardSigmoid, "hard tanh": thinc.HardTanh,
+    "relu k": thinc.ReluK,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", TORCH)
@@ -74,6 +82,93 @@ def test_a_thinc_embedding_grows_in_rows_and_width() -> None:
     assert layer.get_param("E").shape == (5, 6)
 
 
+def test_a_hashed_embedding_grows_in_width_but_not_in_rows() -> None:
+    layer: Model = thinc.HashEmbed(4, 10)
+    keys = np.arange(20, dtype="uint64")
+    layer.initialize(X=keys)
+    before = layer.predict(keys)
+
+    with pytest.raises(TypeError, match="hash modulo"):
+        resize(layer, n_in=13)
+    assert np.array_equal(layer.predict(keys), before)
+
+    resize(layer, n_out=6)
+    assert np.array_equal(layer.predict(keys)[:, :4], before)
+
+
+def test_a_softmax_in_groups_takes_wider_inputs_but_no_more_outputs() -> None:
+    layer: Model = thinc.MultiSoftmax((2, 3), 4)
+    layer.initialize()
+    layer.set_param("W", np.random.default_rng(0).normal(size=(5, 4)).astype("f"))
+    inputs = np.ones((2, 6), dtype="f")
+    before = layer.predict(inputs[:, :4])
+
+    with pytest.raises(TypeError, match="normalised in groups"):
+        resize(layer, n_out=7)
+    assert np.array_equal(layer.predict(inputs[:, :4]), before)
+
+    resize(layer, n_in=6)
+    assert layer.predict(inputs) == pytest.approx(before, abs=1e-6)
+
+
+def looks_affine() -> Model:
+    layer: Model = Model("linear", lambda model, x, is_train: (x, lambda d: d), params={"W": None, "b": None},
+                         dims={"nO": 4, "nI": 3})  # fmt: skip
+    layer.set_param("W", np.ones((4, 3), dtype="f"))
+    layer.set_param("b", np.ones(4, dtype="f"))
+    return layer
+
+
+OTHERS = {
+    "layer norm": lambda: thinc.LayerNorm(4).initialize(),
+    "renamed layer norm": lambda: renamed(thinc.LayerNorm(4).initialize(), "linear"),
+    "sparse": lambda: thinc.SparseLinear_v2(4, 3).initialize(),
+    "dish, whose way back needs a square weight": lambda: thinc.Dish(4, 3).initialize(),
+    "cauchy": lambda: thinc.CauchySimilarity(4).initialize(),
+    "lstm": lambda: thinc.LSTM(4, 3).initialize(),
+    "attention": lambda: thinc.ParametricAttention(4).initialize(),
+    "chain": lambda: thinc.Maxout(4, 3, normalize=True).initialize(),
+    "somebody's": looks_affine,
+}
+
+
+def renamed(layer: Model, name: str) -> Model:
+    layer.name = name
+    return layer
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("width", ["n_in", "n_out"])
+def test_a_layer_of_thinc_that_is_not_known_is_refused_and_stays(kind: str, width: str) -> None:
+    layer = OTHERS[kind]()
+    before = {name: layer.get_param(name).copy() for name in layer.param_names}
+
+    with pytest.raises(TypeError, match="can't be resized"):
+        resize(layer, **{width: 7})
+
+    assert all(np.array_equal(layer.get_param(name), values) for name, values in before.items())
+
+
+PARAMETRIZED = {
+    "weight norm": parametrizations.weight_norm,
+    "spectral norm": parametrizations.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", amount=2),
+    "pruned bias": lambda layer: prune.l1_unstructured(layer, "bias", amount=1),
+}
+
+
+@pytest.mark.parametrize("kind", PARAMETRIZED)
+def test_a_weight_that_is_computed_is_refused_and_stays(kind: str) -> None:
+    layer = PARAMETRIZED[kind](nn.Linear(3, 2))
+    before = layer(torch.ones(1, 3))
+
+    with pytest.raises(TypeError, match="parametrization"):
+        resize(layer, n_out=4)
+
+    torch.testing.assert_close(layer(torch.ones(1, 3)), before)
+
+
 @pytest.mark.parametrize("layer", [nn.LSTM(3, 4), nn.Conv1d(4, 4, 1, groups=2), nn.LayerNorm(3)], ids=repr)
 def test_a_layer_of_another_kind_is_refused(layer: nn.Module) -> None:
     with pytest.raises(TypeError):
@@ -83,6 +178,11 @@ def test_a_layer_of_another_kind_is_refused(layer: nn.Module) -> None:
 def test_a_width_below_one_and_a_cut_padding_row_are_refused() -> None:
     with pytest.raises(ValueError, match="n_out is 0"):
         resize(nn.Linear(2, 2), n_out=0)
+    for wrong in (2.5, "3", True):
+        with pytest.raises(TypeError, match="must be a whole number"):
+            resize(nn.Linear(2, 2), n_in=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no values yet"):
+        resize(nn.LazyLinear(2), n_out=3)
     with pytest.raises(ValueError, match="padding"):
         resize(nn.Embedding(4, 2, padding_idx=3), n_in=3)
 

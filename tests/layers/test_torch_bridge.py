@@ -8,8 +8,10 @@ import torch
 from thinc.api import Linear, Model, Softmax, chain, set_dropout_rate
 from torch import nn
 
-from frostline.errors import ModelFileError
+from frostline.errors import ModelFileError, UsageError
 from frostline.layers import modes
+from frostline.layers.parameters import ParameterStore
+from frostline.layers.resizing import resize
 from frostline.layers.torch_bridge import apply_module, dropout_at, module_from_bytes, module_to_bytes, use_params, wrap
 
 
@@ -128,6 +130,70 @@ def test_between_layers_of_thinc_arrays_come_in_and_go_out_with_their_gradients(
     assert model.layers[0].has_grad("W")
 
 
+class FirstOnly(nn.Module):
+    """Reads the first of two inputs."""
+
+    def forward(self, first, second):  # type: ignore[no-untyped-def]
+        return first * 2
+
+
+def test_the_gradient_by_an_array_that_is_not_used_is_zero_whatever_is_in_it() -> None:
+    mask = np.array([[-np.inf, np.nan, np.inf, 1]], dtype="f")
+
+    outputs, backprop = apply_module(FirstOnly(), (np.ones((1, 2), dtype="f"), mask), is_train=True)
+    of_first, of_mask = backprop(outputs)
+
+    assert of_first.tolist() == [[4, 4]]
+    assert of_mask.tolist() == [[0, 0, 0, 0]] and of_mask.dtype == mask.dtype
+
+
+@pytest.mark.parametrize("is_train", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+@pytest.mark.parametrize("as_array", [False, True])
+def test_a_module_that_works_in_place_gets_a_copy_of_its_input(is_train: bool, wanted: bool, as_array: bool) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(4, 2)
+    ours, plain = nn.Sequential(nn.ReLU(inplace=True), linear), nn.Sequential(nn.ReLU(), linear)
+    given = torch.linspace(-1, 1, 8).view(2, 4).requires_grad_(wanted)
+    before = given.detach().clone()
+
+    outputs, backprop = apply_module(ours, given.detach().numpy() if as_array else given, is_train=is_train)
+
+    assert torch.equal(given, before)
+    assert torch.equal(torch.as_tensor(outputs), plain(before))
+    if is_train:
+        of_inputs = backprop(np.ones((2, 2), dtype="f") if as_array else torch.ones(2, 2))
+        expected = linear.weight.detach().sum(dim=0) * (before > 0)
+        if as_array or wanted:
+            torch.testing.assert_close(torch.as_tensor(of_inputs), expected)
+        else:
+            assert of_inputs is None
+
+
+class Writes(nn.Module):
+    """Writes on what it is given, and does not say so."""
+
+    def forward(self, given):  # type: ignore[no-untyped-def]
+        return given[:1].relu_()
+
+
+@pytest.mark.parametrize(("is_train", "as_array"), [(False, False), (True, False), (False, True)])
+def test_a_module_that_writes_on_its_input_unsaid_is_refused(is_train: bool, as_array: bool) -> None:
+    given = -torch.ones(2, 3)
+
+    with pytest.raises(UsageError, match="Writes wrote on its input"):
+        apply_module(Writes(), given.numpy() if as_array else given, is_train=is_train)
+
+
+def test_a_tensor_of_inference_mode_can_be_read() -> None:
+    with torch.inference_mode():
+        given = torch.ones(1, 3)
+
+    outputs, _ = apply_module(network(), given, is_train=False)
+
+    assert torch.equal(outputs, network()(torch.ones(1, 3)))
+
+
 def test_dropout_is_controlled_from_outside_and_set_back_after_an_exception() -> None:
     module = nn.Sequential(nn.Dropout(0.25), nn.Sequential(nn.Dropout1d(0.5)))
     layer = wrap(module, name="drops", dropout_rate=0.0)
@@ -165,6 +231,20 @@ def test_other_parameters_hold_for_a_block_nested_and_through_exceptions() -> No
         assert torch.equal(module[0].weight, ones)
 
     assert all(torch.equal(values, before[name]) for name, values in module.named_parameters())
+
+
+def test_own_parameters_come_back_into_the_memory_of_a_refreshed_store() -> None:
+    module = network()
+    store = ParameterStore.gather([("net", module)])
+    before = {name: values.detach().clone() for name, values in module.named_parameters()}
+
+    with use_params(module, {name: torch.zeros_like(values) for name, values in before.items()}):
+        module[0].requires_grad_(False)
+        store.refresh(resize(module[2], n_out=3))
+
+    assert all(torch.equal(values[: len(before[name])], before[name]) for name, values in module.named_parameters())
+    assert all(values.data_ptr() == store.named_values[f"net/{name}"].data_ptr()
+               for name, values in module.named_parameters())  # fmt: skip
 
 
 def test_a_model_with_torch_layers_goes_to_bytes_and_back_without_pickle() -> None:

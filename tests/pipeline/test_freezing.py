@@ -329,6 +329,22 @@ def test_added_labels_leave_every_score_as_it_was_to_the_bit(encoder: Path, tmp_
         assert torch.equal(loaded.components[name].model.predict(docs), scores)
 
 
+def test_weights_come_back_after_other_ones_whatever_was_frozen_or_added_in_between(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+    before = {name: values.clone() for name, values in pipeline.parameters.named_values.items()}
+
+    frozen = pipeline.modes({"transformer.*": "frozen"})
+    frozen.__enter__()
+    zeros = {group.name: torch.zeros_like(group.values) for group in pipeline.parameters.groups}
+    with pipeline.parameters.use(zeros):
+        pipeline.add_labels("tagger", ["FW"])
+        frozen.__exit__(None, None, None)
+
+    after = pipeline.parameters.named_values
+    assert all(torch.equal(after[name][: len(values)], values) for name, values in before.items())
+    assert len(after["tagger/output.weight"]) == len(before["tagger/output.weight"]) + 1
+
+
 def test_an_added_label_is_learnt(encoder: Path) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
     pipeline.add_labels("tagger", ["NEW"])
@@ -346,7 +362,13 @@ def test_an_added_label_is_learnt(encoder: Path) -> None:
     ("name", "labels", "message"),
     [("tagger", ["NN"], "knows the label 'NN'"), ("tagger", {"upos": ["X"]}, "can't learn new labels of upos"),
      ("transformer", ["X"], "no labels that could grow"), ("morphologizer", ["X"], "open which labels"),
-     ("tager", ["X"], "no component 'tager'"), ("tagger", ["A", "A"], "knows the label 'A'")],
+     ("tager", ["X"], "no component 'tager'"), ("tagger", ["A", "A"], "'A' of xpos is given twice"),
+     ("tagger", [], "no label of xpos to add"), ("tagger", {}, "no label to add"), ("tagger", [3], "3: it is no text"),
+     ("tagger", [None], "None: it is no text"), ("tagger", [b"X"], "b'X': it is no text"), ("tagger", 3, "no list"),
+     ("tagger", "FW", "from 'FW': it is no list"), ("morphologizer", {"upos": "AUX"}, "from 'AUX': it is no list"),
+     ("morphologizer", "AUX", "open which labels"), ("tagger", [""], "labels of xpos that are empty"),
+     ("morphologizer", {"upos": ["X"], "feats": ["A=B", "A=B"]}, "'A=B' of feats is given twice"),
+     ("tagger", ["\ud800"], "it is no text"), ("tagger", {3: ["X"]}, "new labels of 3")],
 )  # fmt: skip
 def test_labels_that_can_not_be_added_are_refused(encoder: Path, name: str, labels: Any, message: str) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs())
@@ -356,6 +378,20 @@ def test_labels_that_can_not_be_added_are_refused(encoder: Path, name: str, labe
         pipeline.add_labels(name, labels)
 
     assert bytes_of(pipeline) == before
+
+
+def test_a_word_without_features_is_a_label_that_can_be_added_and_loaded(encoder: Path, tmp_path: Path) -> None:
+    docs = make_docs()
+    for doc in docs:
+        doc.feats = ["Number=Sing"] * len(doc)
+    pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), docs)
+    pipeline.add_labels("morphologizer", {"feats": [""]})
+    pipeline.config = Config(pipeline.config)
+    pipeline.to_disk(tmp_path / "model")
+
+    loaded = frostline.load(tmp_path / "model")
+
+    assert loaded.components["morphologizer"].labels["feats"] == ("Number=Sing", "")
 
 
 def test_an_encoder_whose_layers_share_their_weights_has_no_heights() -> None:

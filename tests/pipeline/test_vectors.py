@@ -154,6 +154,14 @@ def test_docs_of_a_pipeline_have_vectors_and_similarities(folder: Path) -> None:
     assert np.array_equal(other.slice(0, 1).vector, TABLE[KNOWN.index("a")])
     with pytest.raises(UsageError, match="has no vectors"):
         Doc.from_words(["a"]).similarity(doc)
+    narrow = Doc.from_words(["a"])
+    narrow.vectors = Vectors(("a",), np.ones((1, 2), dtype=np.float32))
+    for one in (doc, doc[0], doc[0:2]):
+        with pytest.raises(UsageError, match="numbers can't be compared"):
+            one.similarity(narrow)
+        for wrong in ("bread", None, doc.vector):
+            with pytest.raises(UsageError, match="can be compared with a doc, a span or a token, not with a"):
+                one.similarity(wrong)  # type: ignore[arg-type]
 
 
 def test_vectors_from_a_transformer_are_those_of_words_by_themselves(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tokens.strategies import docs
 
+from frostline.errors import UsageError
 from frostline.tokens import Comments, Doc, EmptyNode, Multiword, Source, StringColumn
 
 
@@ -180,6 +181,19 @@ def test_equality_is_by_value_and_survives_pickling(doc: Doc) -> None:
     changed = doc.copy()
     changed.cats["other"] = 0.5
     assert changed != doc
+
+
+def test_a_name_without_activations_says_what_to_do() -> None:
+    doc = example()
+    for same in (doc, doc.copy(), pickle.loads(pickle.dumps(doc))):
+        with pytest.raises(UsageError, match=r'(?s)"transformer".*keep_activations=True') as error:
+            same.activations["transformer"]
+        assert isinstance(error.value, KeyError)
+    assert doc.activations == {} and doc.activations.get("transformer") is None
+
+    doc.activations["transformer"] = 1
+    with pytest.raises(KeyError, match="Did you mean 'transformer'"):
+        doc.activations["transfomer"]
 
 
 def test_activations_are_no_part_of_equality() -> None:

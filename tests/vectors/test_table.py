@@ -56,6 +56,13 @@ def test_asking_for_what_is_not_there_says_so() -> None:
         vectors.most_similar("nothing")
     with pytest.raises(UsageError, match="should have"):
         vectors.most_similar([1.0, 2.0])
+    for wrong in (np.nan, np.inf, -np.inf):
+        with pytest.raises(UsageError, match="not finite"):
+            vectors.most_similar([wrong, *[0.0] * 7])
+    for none in (["a", "b"], [[1.0], [1.0, 2.0]], None, 3, object()):
+        with pytest.raises(UsageError):
+            vectors.most_similar(none)  # type: ignore[arg-type]
+    assert all(neighbour.similarity == 0.0 for neighbour in vectors.most_similar(np.zeros(8)))
 
 
 @pytest.mark.parametrize("n", [1, 20, 199, 200, 500])

@@ -19,8 +19,10 @@ from frostline.errors import ConfigError, ModelFileError, UsageError, did_you_me
 from frostline.layers import token_head
 from frostline.layers.resizing import Changes
 from frostline.tokens import Doc, Example, StringColumn
+from frostline.tokens.surrogates import half_character
 
 _MISSING = -1
+_MAY_BE_EMPTY = ("feats", "misc")  # of a word without any; CoNLL-U reads an empty one of another column as missing
 
 
 class TokenClassifier:
@@ -85,24 +87,43 @@ class TokenClassifier:
 
     def add_labels(self, labels: Mapping[str, Sequence[str]]) -> Changes:
         """See `Component.add_labels`; new labels come behind those of their column, with a score of 0."""
-        for column, new in labels.items():
-            known = [*self.labels.get(column, ()), *new]
-            if column not in self.labels or not new:
-                fix = did_you_mean(column, self.labels) if new else "Name at least one label."
-                raise UsageError(f"'{self.name}' can't learn new labels of {column}.", fix=fix)
-            twice = sorted({label for label in known if known.count(label) > 1})
-            if twice:
-                raise UsageError(f"'{self.name}' knows the label '{twice[0]}' of {column} already.",
-                                 fix="Add labels that it does not have, each once.")  # fmt: skip
+        if not labels:
+            raise UsageError(f"There is no label to add to '{self.name}'.", fix="Name at least one label.")
+        added = {column: self._checked(column, new) for column, new in labels.items()}
         places: list[int] = []
         start = 0
         for column in self.columns:
-            added = labels.get(column, ())
+            n_added = len(added.get(column, ()))
             start += len(self.labels[column])
-            places += range(start, start + len(added))
-            start += len(added)
-        self._set_labels({column: (*old, *labels.get(column, ())) for column, old in self.labels.items()})
+            places += range(start, start + n_added)
+            start += n_added
+        self._set_labels({column: (*old, *added.get(column, ())) for column, old in self.labels.items()})
         return token_head.add_outputs(self.model, places)
+
+    def _checked(self, column: str, new: object) -> tuple[str, ...]:
+        """The new labels of a column; UsageError where one of them can't be added."""
+        subject = f"'{self.name}' can't learn new labels of {column}"
+        if column not in self.labels:
+            raise UsageError(f"{subject}: it has none.", fix=did_you_mean(str(column), self.labels))
+        if isinstance(new, str) or not isinstance(new, Iterable):
+            raise UsageError(f"{subject} from {new!r}: it is no list of labels.", fix='Give a list, such as ["X"].')
+        labels: tuple[object, ...] = tuple(new)
+        if not labels:
+            raise UsageError(f"There is no label of {column} to add to '{self.name}'.", fix="Name at least one label.")
+        checked: list[str] = []
+        for label in labels:
+            if not isinstance(label, str) or half_character(label) is not None:
+                raise UsageError(f"{subject} such as {label!r}: it is no text.", fix='Give texts, such as "X".')
+            if not label and column not in _MAY_BE_EMPTY:
+                fix = f"An empty label means 'has none', which {' and '.join(_MAY_BE_EMPTY)} can say; give it a name."
+                raise UsageError(f"{subject} that are empty.", fix=fix)
+            if label in self._numbers[column]:
+                raise UsageError(f"'{self.name}' knows the label '{label}' of {column} already.",
+                                 fix="Add labels that it does not have.")  # fmt: skip
+            if label in checked:
+                raise UsageError(f"The label '{label}' of {column} is given twice.", fix="Give each label once.")
+            checked.append(str(label))
+        return tuple(checked)
 
     def probabilities(self, docs: Sequence[Doc]) -> dict[str, Tensor]:
         """Per column how likely each label is, (n_tokens, n_labels) float32; rows sum to 1."""

@@ -230,7 +230,7 @@ class Encoder(nn.Module):
     def _compute_layers_twice(self) -> None:
         """Keep each layer's input only; the backward pass computes the layer again, with the same dropout."""
 
-        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[object]]:
             return nullcontext(), running(self, is_train=self._is_train)  # called in the forward pass
 
         if not getattr(self.model, "supports_gradient_checkpointing", False):

@@ -24,7 +24,14 @@ from torch import Tensor, nn
 from frostline.errors import ConfigError
 from frostline.layers.distinct_words import DistinctWords
 from frostline.layers.modes import running
-from frostline.layers.torch_bridge import Backprop, no_way_back, torch_modules
+from frostline.layers.torch_bridge import (
+    Backprop,
+    check_unwritten,
+    no_way_back,
+    safe_to_write,
+    torch_modules,
+    versions_of,
+)
 
 Compute: TypeAlias = Callable[[Model, Any, bool], Tensor]  # (layer, inputs, is_train) -> rows
 
@@ -177,7 +184,13 @@ def _as_tensor(rows: Any) -> Tensor:
 
 
 def _call_module(model: Model, inputs: Any, is_train: bool) -> Tensor:
-    rows: Tensor = model.attrs["torch_module"](inputs)
+    module: nn.Module = model.attrs["torch_module"]
+    if not isinstance(inputs, Tensor):
+        rows: Tensor = module(inputs)
+        return rows
+    versions = versions_of([inputs])
+    rows = module(*safe_to_write([inputs], module.modules()))  # the layers beside this one read the same rows
+    check_unwritten(module, [inputs], versions)
     return rows
 
 

@@ -116,8 +116,8 @@ def named_modules(component: str, module: nn.Module) -> Iterator[tuple[str, nn.M
 
 
 @contextmanager
-def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
-    """Put a module tree in the state its modes ask for, then back in the state it was in.
+def running(module: nn.Module, *, is_train: bool) -> Iterator[list[nn.Module]]:
+    """Put a module tree in the state its modes ask for, then back in the state it was in; gives its parts.
 
     A part is in torch's training state when its mode is `train` and this is training; in both when it is `sample`,
     but for batch norm and its like, whose statistics no prediction may move.
@@ -129,7 +129,7 @@ def running(module: nn.Module, *, is_train: bool) -> Iterator[None]:
             mode = mode_of(part)
             samples = mode is Mode.SAMPLE and not isinstance(part, _KEEPS_STATISTICS)
             part.training = samples or (is_train and mode is Mode.TRAIN)
-        yield
+        yield parts
     finally:
         for part, training in zip(parts, before, strict=True):
             part.training = training

@@ -181,16 +181,31 @@ class ParameterStore:
     def use(self, values: Mapping[str, torch.Tensor]) -> Iterator[None]:
         """Put other values (group name → flat tensor) in for the block, then the ones that were there back.
 
-        Blocks may be nested, and what was there returns after an exception too. KeyError names an unknown group.
+        Blocks may be nested, and what was there returns after an exception too, and where the parameters were sorted
+        or resized in between: each that is still there gets its own values back. KeyError names an unknown group.
         """
-        kept = {name: self._by_name[name].values.clone() for name in values}
+        version, groups = self.version, [self._by_name[name] for name in values]
+        kept = [group.values.clone() for group in groups]
         try:
             for name, tensor in values.items():
                 self._by_name[name].values.copy_(tensor)
             yield
         finally:
-            for name, tensor in kept.items():
-                self._by_name[name].values.copy_(tensor)
+            if self.version == version:
+                for group, tensor in zip(groups, kept, strict=True):
+                    group.values.copy_(tensor)
+            else:
+                self._restore(groups, kept, since=version)
+
+    def _restore(self, groups: Sequence[ParameterGroup], kept: Sequence[torch.Tensor], *, since: int) -> None:
+        """Give the parameters of groups of an earlier version the values that they had there."""
+        there = self.named_values
+        for group, tensor in zip(groups, kept, strict=True):
+            for entry in group.entries:
+                values = there.get(f"{group.component}/{entry.name}")
+                if values is not None:
+                    own = self.carried(group.component, entry.name, entry.view(tensor), since=since)
+                    copy_common(own, values)
 
     def refresh(self, changes: Changes | None = None) -> None:
         """Sort the parameters into groups again, after something was frozen, unfrozen, resized or added.
@@ -334,6 +349,13 @@ def _find_in_module(component: str, prefix: str, module: torch.nn.Module) -> Ite
 def named_parameters(owner: Owner) -> dict[str, torch.Tensor]:
     """Every parameter that has a value, by the name it has in a store; the owner's own memory, not a copy."""
     return {found.name: found.values for found in _find("", owner)}
+
+
+def copy_common(source: torch.Tensor, target: torch.Tensor) -> None:
+    """Copy what two tensors have in common, counted from the first row and column; the rest of `target` stays."""
+    if source.ndim == target.ndim:
+        common = tuple(slice(min(sizes)) for sizes in zip(source.shape, target.shape, strict=True))
+        target[common].copy_(source[common])
 
 
 def _prefixes(nodes: Sequence[ThincModel]) -> list[str]:

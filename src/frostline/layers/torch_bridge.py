@@ -9,7 +9,7 @@ lies under `attrs["torch_module"]`; Thinc's `to_bytes` and `from_bytes` take it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from thinc.api import Model, deserialize_attr, serialize_attr
-from thinc.util import is_xp_array, torch2xp, xp2torch
+from thinc.util import get_array_module, is_xp_array, torch2xp, xp2torch
 from torch import Tensor, nn
 
-from frostline.errors import ModelFileError
+from frostline.errors import ModelFileError, UsageError
 from frostline.layers.modes import is_frozen, mode_of, running
 from frostline.layers.nesting import leaves_of, mapped, with_leaves
-from frostline.layers.parameters import named_parameters
+from frostline.layers.parameters import copy_common, named_parameters
 
 Backprop = Callable[[Any], Any]
 
@@ -62,6 +62,9 @@ def apply_module(module: nn.Module, inputs: Any, *, is_train: bool) -> tuple[Any
         The output, cut off from the graph, and a function that takes the gradient by the output (nested as that is,
         None where there is none), adds to the gradients of the parameters that move, and returns the gradient by the
         inputs, nested as these are, on their devices, None where it is not wanted.
+    Raises:
+        UsageError: the module wrote on an input, which other readers may share. Modules that say so (`inplace`, as
+            torch's activations have it) get copies; a copy for all would be dear, and nothing else can be known ahead.
     """
     given = list(leaves_of(inputs))
     as_arrays = any(is_xp_array(leaf) for leaf in given) and not any(isinstance(leaf, Tensor) for leaf in given)
@@ -69,8 +72,10 @@ def apply_module(module: nn.Module, inputs: Any, *, is_train: bool) -> tuple[Any
     leaves = [_as_leaf(leaf, device, is_train and mode_of(module).passes_gradient) for leaf in given]
     wanted = [isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves]
     needs_graph = is_train and (any(wanted) or not is_frozen(module))
-    with torch.set_grad_enabled(needs_graph), running(module, is_train=is_train):
-        outputs = _call(module, with_leaves(inputs, iter(leaves)))
+    versions = versions_of(leaves)
+    with torch.set_grad_enabled(needs_graph), running(module, is_train=is_train) as parts:
+        outputs = _call(module, with_leaves(inputs, iter(safe_to_write(leaves, parts))))
+    check_unwritten(module, leaves, versions)
     if not is_train:
         return _given_back(outputs, as_arrays), no_way_back
     if not needs_graph:
@@ -110,6 +115,27 @@ def _as_leaf(leaf: Any, device: torch.device | None, may_want: bool) -> Any:
     return leaf.detach().to(device or leaf.device).requires_grad_(may_want and leaf.requires_grad)
 
 
+def safe_to_write(leaves: list[Any], parts: Iterable[nn.Module]) -> list[Any]:
+    """What a module may be given: copies, in the graph, where a part of it says that it works in place."""
+    if not any(part.__dict__.get("inplace") for part in parts):
+        return leaves
+    return [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+
+
+def versions_of(leaves: list[Any]) -> list[int]:
+    """How often each tensor was written on, counted for all that share its memory; 0 where nobody counts."""
+    return [leaf._version if isinstance(leaf, Tensor) and not leaf.is_inference() else 0 for leaf in leaves]
+
+
+def check_unwritten(module: nn.Module, leaves: list[Any], versions: list[int]) -> None:
+    """Raise UsageError where an input was written on since its version was taken."""
+    if versions_of(leaves) != versions:
+        raise UsageError(
+            f"The module {type(module).__name__} wrote on its input, which others read too; its numbers are lost.",
+            fix="Compute in new tensors (relu for relu_, x = x + y for x += y), or begin with a copy: x = x.clone().",
+        )
+
+
 def _device_of(module: nn.Module) -> torch.device | None:
     """Where the module's parameters are; None where it has none."""
     first = next(module.parameters(), None)
@@ -143,7 +169,9 @@ def _gradient_for(origin: Any, gradient: Tensor | None) -> Any:
     """A gradient in the form and place of the input that it is by."""
     if isinstance(origin, Tensor):
         return None if gradient is None else gradient.to(origin.device)
-    return origin * 0 if gradient is None else torch2xp(gradient)  # Thinc's layers know no absent gradient
+    if gradient is None:  # Thinc's layers know no absent gradient
+        return get_array_module(origin).zeros_like(origin)
+    return torch2xp(gradient)
 
 
 @contextmanager
@@ -170,8 +198,9 @@ def dropout_at(module: nn.Module, rate: float | None) -> Iterator[None]:
 def use_params(model: Model | nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
     """Put other values in for some parameters for the block, then the ones that were there back.
 
-    Blocks may be nested, and what was there returns after an exception too. Works in place, so that flat buffers and
-    optimizers stay as they are; whole pipelines use `ParameterStore.use`.
+    Blocks may be nested, and what was there returns after an exception too, and where a store moved or resized it in
+    between. Works in place, so that flat buffers and optimizers stay as they are; whole pipelines use
+    `ParameterStore.use`.
 
     Args:
         model: a Thinc model tree or a torch module.
@@ -189,8 +218,9 @@ def use_params(model: Model | nn.Module, values: Mapping[str, Tensor]) -> Iterat
             mine[name].copy_(tensor)
         yield
     finally:
-        for name, tensor in kept.items():
-            mine[name].copy_(tensor)
+        there = named_parameters(model)  # in other memory where a store was refreshed in between
+        for name in kept.keys() & there.keys():
+            copy_common(kept[name], there[name])
 
 
 def module_to_bytes(module: nn.Module) -> bytes:

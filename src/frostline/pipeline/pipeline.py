@@ -198,14 +198,15 @@ class Pipeline:
         Args:
             labels: of the component's one column, or by column, such as {"upos": ["X"]}.
         Raises:
-            UsageError: no such component or column, or labels it knows already; nothing has changed then.
+            UsageError: no such component or column, or labels that are no texts or that it knows already; nothing has
+                changed then.
         """
         component = self.part(name)
         if not isinstance(component, Growing):
             raise UsageError(f"The component '{name}' has no labels that could grow.")
         if not isinstance(labels, Mapping):
             columns = list(component.labels)
-            if len(columns) != 1 or isinstance(labels, str):
+            if len(columns) != 1:
                 fix = f'Give them by column, such as {{"{columns[0] if columns else "xpos"}": ["X"]}}.'
                 raise UsageError(f"It is open which labels of '{name}' these are.", fix=fix)
             labels = {columns[0]: labels}

@@ -27,7 +27,8 @@ from frostline.tokens.annotations import (
     check_length,
 )
 from frostline.tokens.columns import MISSING, StringColumn
-from frostline.tokens.similarity import Floats, WordVectors, cosine, has_vector, mean_vector
+from frostline.tokens.published import ByPublisher
+from frostline.tokens.similarity import Floats, WordVectors, has_vector, mean_vector, similarity
 from frostline.tokens.source import NOTHING, Source
 from frostline.tokens.views import Span, Token
 
@@ -81,7 +82,7 @@ class Doc:
         self.spans: Spans = {} if spans is None else spans
         self.source = source
         self.doc_id, self.group = doc_id, group
-        self.activations: dict[str, Any] = {}
+        self.activations: dict[str, Any] = ByPublisher()
         self.vectors: WordVectors | None = None
         if check:
             self._check()
@@ -217,7 +218,7 @@ class Doc:
 
     def similarity(self, other: Doc | Span | Token) -> float:
         """Cosine with another doc's, span's or token's vector, from -1 to 1; 0.0 where one has none."""
-        return cosine(self.vector, other.vector)
+        return similarity(self, other)
 
     def string_columns(self) -> dict[str, StringColumn]:
         """The string annotations that are there, by name; the words are not among them."""

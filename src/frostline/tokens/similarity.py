@@ -33,6 +33,14 @@ class WordVectors(Protocol):
         """(n,) whether each word has one."""
 
 
+class HasVector(Protocol):
+    """A doc, a span or a token."""
+
+    @property
+    def vector(self) -> Floats:
+        """(width,) float32; UsageError where there are no vectors at all."""
+
+
 def mean_vector(doc: Doc, start: int, end: int) -> Floats:
     """(width,) the mean over those of a doc's tokens that have a vector; zeros where none has.
 
@@ -52,12 +60,31 @@ def has_vector(doc: Doc, start: int, end: int) -> bool:
     return bool(_vectors_of(doc).have(_words(doc, start, end)).any())
 
 
+def similarity(one: HasVector, other: HasVector) -> float:
+    """Cosine of the vectors of two docs, spans or tokens, from -1 to 1; 0.0 where one has none.
+
+    Raises:
+        UsageError: the other is none of these, one of them has no vectors, or theirs are of different widths.
+    """
+    if not hasattr(type(other), "vector"):
+        raise UsageError(
+            f"A {type(one).__name__} can be compared with a doc, a span or a token, not with a {type(other).__name__}.",
+            fix="Make a doc of it first: pipeline(text). Two words of a table: vectors.similarity(first, second).",
+        )
+    return cosine(one.vector, other.vector)
+
+
 def cosine(first: Floats, second: Floats) -> float:
     """Cosine of two vectors, (width,) each, from -1 to 1; 0.0 where one is all zeros.
 
     Raises:
-        ValueError: they are of different widths.
+        UsageError: they are of different widths.
     """
+    if first.shape != second.shape:
+        raise UsageError(
+            f"Vectors of {first.size} and of {second.size} numbers can't be compared: they are of different tables.",
+            fix="Give both docs the same vectors: other.vectors = doc.vectors.",
+        )
     lengths = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
     return float(np.clip(np.dot(first, second) / lengths, -1.0, 1.0)) if lengths else 0.0
 

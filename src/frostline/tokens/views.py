@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frostline.tokens import attributes
-from frostline.tokens.similarity import Floats, cosine, has_vector, mean_vector
+from frostline.tokens.similarity import Floats, has_vector, mean_vector, similarity
 
 if TYPE_CHECKING:
     from frostline.tokens.columns import StringColumn
@@ -113,7 +113,7 @@ class Token:
 
     def similarity(self, other: Doc | Span | Token) -> float:
         """See `Doc.similarity`."""
-        return cosine(self.vector, other.vector)
+        return similarity(self, other)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +164,7 @@ class Span:
 
     def similarity(self, other: Doc | Span | Token) -> float:
         """See `Doc.similarity`."""
-        return cosine(self.vector, other.vector)
+        return similarity(self, other)
 
     def as_doc(self) -> Doc:
         """A doc of its own with these tokens (see Doc.slice)."""

@@ -137,7 +137,7 @@ class Vectors:
         Words that share a row are one neighbour, named by the first of them.
 
         Raises:
-            UsageError: the word has no vector, or the vector is of another width.
+            UsageError: the word has no vector, or the vector is of another width, or not of finite numbers.
         """
         if isinstance(query, str):
             if not self.have([query])[0]:
@@ -147,9 +147,7 @@ class Vectors:
             number = int(self.numbers([query])[0])
             own = int(self.rows[number]) if number >= 0 else None
         else:
-            vector, own = np.asarray(query, dtype=np.float32), None
-            if vector.shape != (self.width,):
-                raise UsageError(f"The vector has the shape {vector.shape}, but should have ({self.width},).")
+            vector, own = self._checked(query), None
         similarities = self.similarities(vector[None])[0]
         if own is not None:
             similarities[own] = -np.inf
@@ -160,6 +158,20 @@ class Vectors:
             Neighbour(word=self.words[int(first_word[row])], similarity=float(similarities[row]))
             for row in best.tolist() if first_word[row] >= 0
         ]  # fmt: skip
+
+    def _checked(self, query: npt.ArrayLike) -> Floats:
+        """A vector that is asked for, (width,) float32; UsageError where it is none of this table's kind."""
+        try:
+            vector: Floats = np.asarray(query, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise UsageError(f"{query!r} is no vector.", fix="Give a word, or a list or array of numbers.") from None
+        if vector.shape != (self.width,):
+            raise UsageError(f"The vector has the shape {vector.shape}, but should have ({self.width},).",
+                             fix="Give one made from this table, such as vectors.vector(word).")  # fmt: skip
+        if not np.isfinite(vector).all():
+            raise UsageError("The vector holds numbers that are not finite, so nothing is near to it.",
+                             fix="Look where they come from, such as a division by 0.")  # fmt: skip
+        return vector
 
     def similarities(self, vectors: Floats) -> Floats:
         """(n, n_rows) cosines of some vectors with every row; 0 where one of the two is all zeros."""
