@@ -141,13 +141,14 @@ def spans_of(getter: WindowGetter, docs: Sequence[Doc], *, where: str | None = N
 def _as_arrays(getter: WindowGetter, docs: Sequence[Doc], where: str | None) -> list[NDArray[np.int64]]:
     """What a getter gives as arrays, (n_spans, 2) each; whether there is one for each doc is for the caller to say."""
     try:
-        given = getter(docs)
+        given: object = getter(docs)  # whatever somebody's function gives
         all_spans = list(given) if isinstance(given, Iterable) else None
     except TrainingError as error:
         error.where = error.where or where
         raise
     if all_spans is None:
-        raise TrainingError(f"The getter of windows gave {_shown(given)} for {len(docs)} docs.", where=where, fix=_WANTED)
+        message = f"The getter of windows gave {_shown(given)} for {len(docs)} docs."
+        raise TrainingError(message, where=where, fix=_WANTED)
     found = []
     for number, spans in enumerate(all_spans):
         try:
@@ -159,9 +160,7 @@ def _as_arrays(getter: WindowGetter, docs: Sequence[Doc], where: str | None) -> 
     return found
 
 
-_WANTED = (
-    "It must give a list for each doc, of spans of that doc or pairs of whole numbers: (first token, one past the last)."
-)
+_WANTED = "It must give a list for each doc: spans of it, or pairs of whole numbers (first token, one past the last)."
 
 
 def _as_array(spans: Iterable[tuple[int, int] | Span]) -> NDArray[np.int64]:
@@ -182,5 +181,6 @@ def _called(doc: Doc, number: int) -> str:
     """A doc for a message: its name, else its number in the batch and how it begins."""
     if doc.doc_id:
         return f"the doc '{doc.doc_id}'"
-    words = doc.words.values()
-    return f"doc {number + 1} of the batch ('{' '.join(words[:WORDS_SHOWN])}{' …' if len(words) > WORDS_SHOWN else ''}')"
+    words = [str(word) for word in doc.words.values()]
+    shown = [*words[:WORDS_SHOWN], *("…" for _ in words[WORDS_SHOWN : WORDS_SHOWN + 1])]
+    return f"doc {number + 1} of the batch ('{' '.join(shown)}')"
