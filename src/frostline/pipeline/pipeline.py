@@ -52,9 +52,9 @@ class Pipeline:
     parameters: ParameterStore = field(default_factory=lambda: ParameterStore.gather([]))
     freezing: Freezing = field(default_factory=Freezing)
 
-    def __call__(self, text: str | Doc) -> Doc:
-        """Annotate one text, or a doc, whose tokens are then kept."""
-        return next(self.pipe([text]))
+    def __call__(self, text: str | Doc, *, keep_activations: bool = False) -> Doc:
+        """Annotate one text, or a doc, whose tokens are then kept; `keep_activations` as for `pipe`."""
+        return next(self.pipe([text], keep_activations=keep_activations))
 
     def pipe(
         self, texts: Iterable[str | Doc], *, batch_words: int = PREDICTION_BATCH_WORDS, keep_activations: bool = False
@@ -63,7 +63,7 @@ class Pipeline:
 
         Args:
             batch_words: words that go through the pipeline at once, in whole docs.
-            keep_activations: leave the annotating publishers' output in `doc.activations`.
+            keep_activations: leave what every publisher computed in `doc.activations`.
         Raises:
             TypeError: something is neither a text nor a doc, or there is one text where several are due.
             UsageError: a text holds half a character, which no encoder can read.
@@ -271,7 +271,8 @@ class Pipeline:
                 if name in self.publishers:
                     stack.enter_context(
                         self.publishers[name].publishing(
-                            docs, is_train=False, annotating=self._writes(name), keep=keep_activations
+                            docs, is_train=False, annotating=keep_activations or self._writes(name),
+                            keep=keep_activations,
                         )
                     )
                 else:
