@@ -65,7 +65,8 @@ def pretrain(
     encoder = _make_encoder(settings, train_docs, seed=seed)
     place = device_of(device or system.get("device", "cpu"))
     model = MaskedModel(encoder, window=min(settings.window, encoder.max_content_pieces),
-                        mask_rate=settings.mask_rate, seed=seed, device=place)  # fmt: skip
+                        mask_rate=settings.mask_rate, seed=seed, device=place,
+                        on_out_of_memory=training.get("on_out_of_memory", "fail"))  # fmt: skip
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "encoder": encoder.digest()}
     return train(
         model, train_docs, dev_docs,
