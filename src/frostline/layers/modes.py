@@ -83,10 +83,12 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
 def check_pattern(pattern: str, names: Sequence[str]) -> None:
     """Raise ConfigError where a pattern matches none of these modules."""
     if not any(_matches(name, pattern) for name in names):
+        meant = pattern.rstrip(".*")
+        depth = max(1, meant.count("."))
         raise ConfigError(
             f"The pattern '{pattern}' matches no module of the pipeline.",
             where=f"pipeline.modes.{pattern}",
-            fix=did_you_mean(pattern.rstrip(".*"), [name for name in names if name.count(".") < 2]),
+            fix=did_you_mean(meant, [name for name in names if name.count(".") <= depth]),
         )
 
 
