@@ -71,6 +71,34 @@ def test_a_pattern_that_matches_nothing_is_an_error(config_file: Path) -> None:
         run(["debug", "model", str(config_file)])
 
 
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        (("--training.frozen_components", '["tagger"]'), "training.frozen_components"),
+        (("--pipeline.modes.nobody*", "frozen"), "pipeline.modes.nobody*"),
+        (("--components.transformer.model.adapter", '{"targets": ["quary"]}'),
+         "components.transformer.model.adapter.targets"),
+        (("--components.tagger.model.embedding.layer", "9"), "components.tagger.model.embedding.layer"),
+    ],
+    ids=["drift", "pattern", "adapter", "layer"],
+)  # fmt: skip
+def test_faults_say_where_the_config_has_them(config_file: Path, override: tuple[str, str], where: str) -> None:
+    if "adapter" in where:
+        pytest.importorskip("peft")
+    with pytest.raises(ConfigError) as error:
+        run(["debug", "model", str(config_file), *override])
+
+    assert error.value.where == f"{where} ({override[0]} on the command line)"
+
+
+def test_several_faults_say_each_where_the_config_has_it(config_file: Path) -> None:
+    overrides = [f"--components.{name}.model.embedding.publisher" for name in ("tagger", "morphologizer")]
+
+    with pytest.raises(ConfigError) as error:
+        run(["debug", "model", str(config_file), overrides[0], "nobody", overrides[1], "nobody"])
+    assert all(f"({override} on the command line)" in error.value.message for override in overrides)
+
+
 def test_of_a_saved_model_it_is_a_table(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = load_config(config_file)["components"]["transformer"]["model"]["source"]
     config = make_config(Path(source), ["listener", "independent"], modes={"transformer.*": "frozen"})

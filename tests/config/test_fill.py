@@ -231,6 +231,24 @@ def test_a_number_or_a_schedule_will_do_where_both_make_sense(config_file: Path,
     assert filled["training"]["dropout"] == (value if isinstance(value, float) else {**value, "n_steps": 10})
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "meant"),
+    [
+        ("training.on_out_of_memory", "half", "halve"),
+        ("training.averages", "meann", "mean"),
+        ("pipeline.modes", {"one.*": "forzen"}, "frozen"),
+        ("training.optimizer.kind", "x", None),
+    ],
+)
+def test_a_word_that_is_like_a_right_one_is_told_which(
+    config_file: Path, path: str, value: Any, meant: str | None
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        fill_config(load_config(config_file, {path: value}))
+
+    assert error.value.fix == (f"Did you mean '{meant}'?" if meant else None)
+
+
 def test_the_example_configs_load_and_differ_in_what_they_say() -> None:
     folder = Path(__file__).resolve().parents[2] / "configs"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frostline.config import registry
-from frostline.embedding.pooling import BY_MODE, pool
+from frostline.embedding.pooling import BY_MODE, Pooling, check_pooling, pool
 from frostline.errors import ConfigError
 
 ORACLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -79,6 +80,61 @@ def test_a_registered_pooling_is_found_by_its_name() -> None:
 def test_an_unknown_mode_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="'mean'"):
         pool(torch.ones(1, 1), torch.tensor([1]), mode="maen")
+
+
+LINEAR = torch.nn.Linear(3, 3)
+
+
+def in_closure() -> Pooling:
+    linear = torch.nn.Linear(3, 3)
+    return lambda vectors, lengths: BY_MODE["mean"](linear(vectors), lengths)
+
+
+def in_globals() -> Pooling:
+    def of_global(vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return BY_MODE["mean"](torch.stack([LINEAR(vector) for vector in vectors]), lengths)
+
+    return of_global
+
+
+def in_an_object() -> Pooling:
+    class Holder:
+        def __init__(self) -> None:
+            self.layers = {"first": [torch.nn.Linear(3, 3)]}
+
+        def pool(self, vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return BY_MODE["mean"](self.layers["first"][0](vectors), lengths)
+
+    return Holder().pool
+
+
+def in_a_partial() -> Pooling:
+    def weighted(weight: torch.Tensor, vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return BY_MODE["mean"](vectors * weight, lengths)
+
+    return functools.partial(weighted, torch.nn.Parameter(torch.ones(1)))
+
+
+@pytest.mark.parametrize("build", [in_closure, in_globals, in_an_object, in_a_partial])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_pooling_that_holds_weights_is_refused(build: Callable[[], Pooling], by_name: bool) -> None:
+    registry.poolings("tests.weighty.v1")(build)
+    pooling = "tests.weighty.v1" if by_name else {"@poolings": "tests.weighty.v1"}
+
+    with pytest.raises(ConfigError, match=r"holds weights \((Linear|Parameter)\)") as error:
+        registry.resolve({"@architectures": "frostline.Listener.v1", "pooling": pooling}, path="m")
+    assert error.value.where == "m.pooling"
+
+
+def test_a_pooling_may_hold_constants_and_call_itself() -> None:
+    scale, inner = torch.full((1,), 2.0), torch.nn.Dropout(0.0)
+
+    def scaled(vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return BY_MODE["mean"](inner(vectors) * scale, lengths) if len(vectors) else scaled(vectors, lengths)
+
+    check_pooling(scaled)
+    for mode in MODES:
+        check_pooling(mode)
 
 
 def test_numbers_of_pieces_that_do_not_add_up_are_refused() -> None:

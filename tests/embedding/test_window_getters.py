@@ -161,8 +161,12 @@ def test_a_doc_without_sentences_is_an_error_that_says_who_should_find_them(fold
     strict = made(folder, windows={"@windows": "frostline.sentences.v1"})
     lenient = made(folder, windows={"@windows": "frostline.sentences.v1", "missing": "whole"})
 
-    with pytest.raises(TrainingError, match="annotating_components"):
+    with pytest.raises(TrainingError, match="in the doc 'doc-0'") as error:
         numbers_of(strict, make_docs()[:1])
+    assert error.value.where == "components.transformer.model.windows"
+    assert "annotating_components" in str(error.value.fix)
+    with pytest.raises(TrainingError, match=r"in doc 2 of the batch \('w0 w1 w2 w3 w4 …'\)"):
+        numbers_of(strict, [Doc.from_words([]), Doc.from_words([f"w{i}" for i in range(9)])])
     assert torch.equal(numbers_of(lenient, make_docs()[:1]), numbers_of(made(folder), make_docs()[:1]))
 
 
@@ -193,6 +197,39 @@ def test_a_getter_that_forgets_docs_is_refused(folder: Path) -> None:
 
     with pytest.raises(TrainingError, match="0 docs, but was asked for 6"):
         numbers_of(made(folder, windows={"@windows": "test.forgetful.v1"}), make_docs())
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (5, "5 for 1 docs"),
+        (None, "None for 1 docs"),
+        ([None], "None for the doc 'doc-4'"),
+        ([[0, 7]], r"\[0, 7\] for the doc 'doc-4'"),
+        ([[(0, 1, 2)]], r"\[\(0, 1, 2\)\] for"),
+        (["ab"], "'ab' for"),
+        ([["ab"]], r"\['ab'\] for"),
+        ([[(0.5, 1.5)]], r"\[\(0.5, 1.5\)\] for"),
+        ([np.array([[0.0, 7.0]])], "array"),
+    ],
+    ids=str,
+)
+def test_what_are_no_spans_is_shown_with_the_configs_place(folder: Path, given: Any, shown: str) -> None:
+    registry.windows("test.given.v1")(lambda: lambda docs: given)
+
+    with pytest.raises(TrainingError, match=f"gave {shown}") as error:
+        numbers_of(made(folder, windows={"@windows": "test.given.v1"}), [make_docs()[4]])
+    assert error.value.where == "components.transformer.model.windows"
+    assert "whole numbers" in str(error.value.fix)
+
+
+def test_whole_numbers_of_numpy_and_spans_that_come_one_by_one_are_spans(folder: Path) -> None:
+    registry.windows("test.numpy.v1")(lambda: lambda docs: (np.array([[0, len(doc)]]) for doc in docs))
+    registry.windows("test.lazy.v1")(lambda: lambda docs: (iter([(0, len(doc))]) for doc in docs))
+
+    for name in ("numpy", "lazy"):
+        numbers = numbers_of(made(folder, windows={"@windows": f"test.{name}.v1"}), make_docs())
+        assert torch.equal(numbers, numbers_of(made(folder), make_docs()))
 
 
 def test_spans_may_be_views_of_the_doc(folder: Path) -> None:

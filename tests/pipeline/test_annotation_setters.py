@@ -131,6 +131,33 @@ def test_a_second_forward_is_paid_only_where_it_is_asked_for(
     assert n_forwards == 2
 
 
+@pytest.mark.parametrize("modes", [{}, {"transformer.*": "frozen"}], ids=["moving", "frozen"])
+def test_what_a_setter_writes_into_the_output_is_seen_by_nobody(encoder: Path, modes: dict[str, str]) -> None:
+    seen: list[torch.Tensor] = []
+
+    def vandal(docs: Sequence[Doc], output: Activations) -> None:
+        seen.append(output.pieces.clone())
+        for share in output.shares():
+            share.tokens().zero_()
+        output.pieces.numpy().fill(7.0)
+        output.n_pieces_of_token.zero_()
+
+    config = make_config(encoder, ["annotating"], modes=modes)
+    plain, spoilt = (make_pipeline(config, make_docs()) for _ in range(2))
+    spoilt.publishers["transformer"].setters |= {"first": vandal, "second": vandal}
+
+    for pipeline in (plain, spoilt):
+        step(pipeline)
+    predicted, expected = ([doc.without_annotations() for doc in make_docs()] for _ in range(2))
+    spoilt.predict(predicted)
+    plain.predict(expected)
+
+    assert gradients(spoilt) == gradients(plain)
+    assert [doc.xpos.values() for doc in predicted] == [doc.xpos.values() for doc in expected]
+    assert len(seen) == 4
+    assert all(torch.equal(one, other) for one, other in zip(seen[::2], seen[1::2], strict=True))
+
+
 def test_a_setter_that_fails_leaves_nothing_open(encoder: Path) -> None:
     def broken(docs: Sequence[Doc], output: Activations) -> None:
         raise ZeroDivisionError
@@ -176,7 +203,9 @@ def test_activations_are_let_go_when_their_batch_is_done_and_stay_when_they_are_
     alive: list[weakref.ref[Any]] = []
 
     def watching(docs: Sequence[Doc], output: Activations) -> None:
-        alive.append(weakref.ref(output.pieces))
+        found = pipeline.publishers["transformer"].find(docs, is_train=False)
+        assert found is not None
+        alive.append(weakref.ref(found.pieces))
 
     pipeline.publishers["transformer"].setters["watching"] = watching
     docs = [doc.without_annotations() for doc in make_docs()]

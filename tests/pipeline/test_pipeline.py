@@ -178,6 +178,18 @@ def test_a_user_can_keep_and_read_the_activations(encoder: Path) -> None:
     assert doc.activations["transformer"].tokens().shape == (3, 24)
 
 
+def test_kept_activations_are_those_of_every_publisher_whoever_annotates(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+    annotating = make_pipeline(make_config(encoder, ["annotating"]), make_docs())
+    doc = make_docs()[0]
+
+    kept = pipeline(doc.without_annotations(), keep_activations=True)
+
+    expected = annotating(doc.without_annotations(), keep_activations=True)
+    assert torch.equal(kept.activations["transformer"].tokens(), expected.activations["transformer"].tokens())
+    assert not pipeline(doc.without_annotations()).activations
+
+
 def test_texts_and_empty_docs_pass_through(encoder: Path) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs())
 

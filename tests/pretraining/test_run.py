@@ -11,7 +11,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from frostline.corpora.store import write_corpus
-from frostline.errors import ConfigError, CorpusError
+from frostline.embedding.encoder import Encoder
+from frostline.embedding.windows import Windows
+from frostline.errors import ConfigError, CorpusError, TrainingError
 from frostline.pretraining import pretrain
 from frostline.tokens import Doc
 
@@ -121,3 +123,32 @@ def test_a_missing_corpus_leaves_nothing_behind(tmp_path: Path) -> None:
         pretrain(config, tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("policy", ["fail", "halve"])
+def test_an_evaluation_that_does_not_fit_the_memory_guesses_the_same_in_halves(
+    tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(tmp_path)
+    config["training"] |= {"max_epochs": 1, "on_out_of_memory": policy}
+    pretrain(config, tmp_path / "whole")
+    asked: list[int] = []
+    forward = Encoder.forward
+
+    def limited(self: Encoder, pieces: Any, windows: Windows, *, is_train: bool, **settings: Any) -> torch.Tensor:
+        if not is_train:
+            asked.append(len(windows))
+            if len(windows) > 4:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, pieces, windows, is_train=is_train, **settings)
+
+    monkeypatch.setattr(Encoder, "forward", limited)
+    if policy == "fail":
+        with pytest.raises(TrainingError, match="a batch of the evaluation"):
+            pretrain(config, tmp_path / "limited")
+        return
+    pretrain(config, tmp_path / "limited")
+
+    assert asked == [12, 6, 3, 3, 6, 3, 3]
+    assert read_all(tmp_path / "limited") == read_all(tmp_path / "whole")
+    assert capsys.readouterr().err.count("a batch of the evaluation did not fit") == 1

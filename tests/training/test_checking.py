@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"components.tagger.factory": "taggre"}, "components.tagger.factory", "'taggre'"),
     ({"pipeline.tokenizer.lang": "de"}, "pipeline.tokenizer.lang", "English only"),
     ({"pipeline.modes": {"transfomer.*": "frozen"}}, "pipeline.modes.transfomer.*", "matches no module"),
+    ({"pipeline.modes": {"transformer.model.encoder.layer.9.*": "frozen"}},
+     "pipeline.modes.transformer.model.encoder.layer.9.*", "matches no module"),
     ({"corpora.dev.n_sentences": 0}, "corpora.dev.n_sentences", "less than one sentence"),
     ({"training.batcher.n_words": 0}, "training.batcher.n_words", "at least one word"),
     ({"training.optimizer.learn_rate": -1.0}, "training.optimizer.learn_rate", "must be 0 or more"),
@@ -125,6 +128,36 @@ def test_what_only_constructors_know_is_found_with_its_config_path(
     assert message in found[0].fault.message
     assert found[0].fault.fix
     assert not found[0].is_absence
+
+
+@pytest.mark.parametrize("kind", ["listener", "independent"])
+def test_patterns_for_modules_that_an_encoder_has_are_no_fault(folder: Path, kind: str) -> None:
+    owner = "transformer" if kind == "listener" else "tagger.transformer"
+    ends = ("*", "model.*", "model.encoder.layer.1.*", "model.*.query", "model.encoder.layer.[01].attention.*")
+    config = filled(folder, kind, {"pipeline.modes": {f"{owner}.{end}": "frozen" for end in ends}})
+
+    assert find_faults(config) == []
+
+    config["pipeline"]["modes"][f"{owner}.model.pooler"] = "frozen"
+    assert list(told(config)) == [f"pipeline.modes.{owner}.model.pooler"]
+    config["pipeline"]["modes"] = {f"{owner}.model.encoder.layer.9.*": "frozen"}
+    assert f"{owner}.model.encoder.layer." in str(find_faults(config)[0].fault.fix)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
+def test_targets_of_adapters_are_checked_without_weights(folder: Path) -> None:
+    model = "components.transformer.model"
+    right = {f"{model}.adapter": {"rank": 2, "targets": ["query"]}}
+    lora = {"pipeline.modes": {"transformer.model.*lora_A*": "frozen"}}
+
+    assert find_faults(filled(folder, changes={**right, **lora})) == []
+    assert told(filled(folder, changes=lora)) == {
+        "pipeline.modes.transformer.model.*lora_A*": "The pattern 'transformer.model.*lora_A*' matches no module of "
+        "the pipeline."
+    }
+    assert list(told(filled(folder, changes={f"{model}.adapter": {"targets": ["quary"]}}))) == [
+        f"{model}.adapter.targets"
+    ]
 
 
 def test_every_block_that_fails_is_found_also_one_beside_another(folder: Path) -> None:
@@ -241,7 +274,7 @@ def test_scores_that_no_component_predicts_are_found_before_training(folder: Pat
     with pytest.raises(ConfigError, match="No component predicts what the scores") as caught:
         run(["train", str(file), "--output", str(tmp_path / "out")])
 
-    assert caught.value.where == "training.score_weights"
+    assert str(caught.value.where).startswith(f"training.score_weights ({file}:")
     assert "lemma_acc" in caught.value.message
     assert "feats_acc" in (caught.value.fix or "")
     assert not (tmp_path / "out" / "log.jsonl").exists()

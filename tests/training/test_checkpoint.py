@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import frostline.files
+from frostline.config.user_code import CodeFiles
 from frostline.files import remove_tree
 from frostline.training.averages import NoAverages
 from frostline.training.checkpoint import Learner, Progress, digest_of_run, resume, save_checkpoint
@@ -141,6 +142,23 @@ def test_progress_comes_back_exactly(tmp_path: Path) -> None:
     assert resume(tmp_path, learner_of(Tiny()), digest="d").progress == progress
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ((("a.py", "1"), ("b.py", "2")), "of another config"),
+        ((("a.py", "1"), ("b.py", "3")), "the code of b.py is not"),
+        ((("a.py", "1"),), "the code of b.py is not"),
+        ((("b.py", "2"), ("a.py", "1")), "another order"),
+        ((), "the code of a.py, b.py is not"),
+    ],
+)
+def test_another_code_is_the_reason_where_it_differs(tmp_path: Path, code: CodeFiles, reason: str) -> None:
+    made_with = (("a.py", "1"), ("b.py", "2"))
+    save_checkpoint(tmp_path, learner_of(Tiny()), Progress(), digest="d", code=made_with)
+
+    assert reason in resume(tmp_path, learner_of(Tiny()), digest="e", code=code).reason
+
+
 def test_a_foreign_file_is_no_checkpoint(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "state.safetensors")
 
@@ -153,3 +171,13 @@ def test_the_digest_knows_config_and_data() -> None:
     assert digest == digest_of_run({"training": {"seed": 0}}, {"train": "aa"})
     assert digest != digest_of_run({"training": {"seed": 1}}, {"train": "aa"})
     assert digest != digest_of_run({"training": {"seed": 0}}, {"train": "bb"})
+
+
+def test_the_digest_knows_the_code_by_its_content_and_order() -> None:
+    def digest(*code: tuple[str, str]) -> str:
+        return digest_of_run({}, {}, code)
+
+    assert digest(("a.py", "1"), ("b.py", "2")) == digest(("c.py", "1"), ("b.py", "2"))
+    different = {digest(), digest(("a.py", "1")), digest(("a.py", "2")), digest(("a.py", "1"), ("b.py", "2")),
+                 digest(("b.py", "2"), ("a.py", "1"))}  # fmt: skip
+    assert len(different) == 5

@@ -28,6 +28,18 @@ def test_a_config_tells_of_its_shared_transformer(tmp_path: Path) -> None:
     assert (shared["window"], shared["stride"], shared["longest_window"]) == (40, 40, 62)
 
 
+@pytest.mark.parametrize(("window", "stride", "cut"), [(254, 190, 46), (254, 254, 62), (62, 40, 40), (1000, 1, 1)])
+def test_a_window_cut_by_the_encoders_positions_overlaps_by_the_same_share(
+    tmp_path: Path, window: int, stride: int, cut: int
+) -> None:
+    settings = {"window": window, "stride": stride}
+    config = make_config(make_encoder(tmp_path / "e"), ["listener"], settings=settings)
+
+    shared = describe_transformers(config)["transformer"]
+
+    assert (shared["window"], shared["stride"]) == (62, cut)
+
+
 def test_private_transformers_are_named_after_their_components(tmp_path: Path) -> None:
     facts = describe_transformers(make_config(make_encoder(tmp_path / "e"), ["independent", "independent"]))
 

@@ -34,13 +34,15 @@ def batch() -> list[Example]:
     return [Example(doc.without_annotations(), doc) for doc in make_docs()]
 
 
-def small_memory(monkeypatch: pytest.MonkeyPatch, max_pieces: int, error: Callable[[], Exception]) -> list[int]:
-    """Let the encoder's training run out of memory on more pieces; the sizes it was asked for."""
+def small_memory(
+    monkeypatch: pytest.MonkeyPatch, max_pieces: int, error: Callable[[], Exception], *, in_training: bool = True
+) -> list[int]:
+    """Let the encoder run out of memory on more pieces, in training or outside; the sizes it was asked for."""
     asked: list[int] = []
     forward = Encoder.forward
 
     def limited(self: Encoder, pieces: Any, windows: Any, *, is_train: bool, **settings: Any) -> torch.Tensor:
-        if is_train:
+        if is_train is in_training:
             asked.append(len(pieces))
             if len(pieces) > max_pieces:
                 raise error()
@@ -147,6 +149,47 @@ def test_errors_of_memory_are_told_from_others(
         else:
             with pytest.raises(type(error), match=str(error)):
                 gradients_of(pipeline, Updates("halve"))
+
+
+def test_an_evaluation_in_halves_has_the_scores_of_the_whole_and_says_so_once(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = made(encoder, "annotating")
+    whole = pipeline.evaluate(make_docs())
+    asked = small_memory(monkeypatch, 12, no_memory, in_training=False)
+    pipeline.config["training"]["on_out_of_memory"] = "halve"
+
+    halved = pipeline.evaluate(make_docs())
+    n_asked = len(asked)
+    again = pipeline.evaluate(make_docs())
+
+    assert halved.metrics == whole.metrics == again.metrics
+    assert asked[0] > 12
+    assert all(n <= 12 for n in asked[n_asked:])  # it remembers
+    assert capsys.readouterr().err.count("a batch of the evaluation did not fit the memory") == 1
+    assert not any(doc.activations for doc in make_docs())
+
+
+@pytest.mark.parametrize(("policy", "max_pieces", "advice"), [("fail", 12, '"halve"'), ("halve", 3, "shorter docs")])
+def test_an_evaluation_that_does_not_fit_says_what_helps(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch, policy: str, max_pieces: int, advice: str
+) -> None:
+    pipeline = made(encoder)
+    pipeline.config["training"]["on_out_of_memory"] = policy
+    small_memory(monkeypatch, max_pieces, no_memory, in_training=False)
+
+    with pytest.raises(TrainingError, match="a batch of the evaluation, of") as error:
+        pipeline.evaluate(make_docs())
+    assert error.value.where == "training.on_out_of_memory"
+    assert advice in str(error.value.fix)
+
+
+def test_other_errors_of_an_evaluation_stay_what_they_are(encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = made(encoder)
+    small_memory(monkeypatch, 3, lambda: ValueError("shapes differ"), in_training=False)
+
+    with pytest.raises(ValueError, match="shapes differ"):
+        pipeline.evaluate(make_docs())
 
 
 def test_a_strict_run_may_not_depend_on_whether_memory_runs_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,55 @@ def test_a_run_with_all_of_it_trains_saves_and_loads(folder: Path, kind: str, tm
     assert all(torch.equal(values, kept[name]) for name, values in source.items())
     still = [name for name, values in source.items() if torch.equal(values, moved[name])]
     assert sorted(still) == sorted(name for name in source if name.startswith("embeddings."))
+
+
+CODE = """
+from frostline.config import registry
+from frostline.embedding.pooling import mean
+
+SCALE = 1.0
+
+
+@registry.poolings("test.scaled.v1")
+def build_scaled():
+    return lambda vectors, lengths: SCALE * mean(vectors, lengths)
+
+
+class Stop:
+    def started(self, plan): ...
+    def stepped(self, result): ...
+    def finished(self, message): ...
+    def evaluated(self, record):
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+
+@registry.loggers("test.stop.v1")
+def build_stop():
+    return Stop()
+"""
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_an_interrupted_run_goes_on_unless_its_code_has_changed(
+    folder: Path, is_changed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = filled(folder)
+    config["components"]["tagger"]["model"]["embedding"]["pooling"] = {"@poolings": "test.scaled.v1"}
+    config["training"] |= {"max_epochs": 2, "logger": {"@loggers": "test.stop.v1"}}
+    Config(config).to_disk(tmp_path / "my.cfg")
+    code = tmp_path / "mycode.py"
+    code.write_text(CODE)
+    command = ["train", str(tmp_path / "my.cfg"), "--output", str(tmp_path / "out"), "--code", str(code)]
+    with pytest.raises(KeyboardInterrupt):
+        run(command)
+    capsys.readouterr()
+    if is_changed:
+        code.write_text(CODE.replace("SCALE = 1.0", "SCALE = 3.0"))
+
+    with pytest.raises(KeyboardInterrupt) if is_changed else nullcontext():
+        run(command)
+
+    told = capsys.readouterr().err
+    assert ("resuming from the checkpoint" in told) is not is_changed
+    assert ("training starts anew: the code of mycode.py is not that of the checkpoint" in told) is is_changed

@@ -106,9 +106,12 @@ def encoders(
     is_model = source.is_dir()
     overrides = options.begin(context, code=code, quiet=quiet, takes_overrides=not is_model)
     described = source if is_model else options.filled_config(source, overrides)
+    from frostline.config.loading import located
     from frostline.training.describing import describe_transformers
 
-    for name, facts in describe_transformers(described).items():
+    with located(described):
+        found = describe_transformers(described)
+    for name, facts in found.items():
         if not json:
             console.out(f"[{name}]")
         options.print_result({"transformer": name, **facts} if json else facts, as_json=json)

@@ -51,9 +51,9 @@ def embed(
     overrides = options.begin(context, code=code, quiet=quiet, takes_overrides=not is_model)
     device = options.chosen_device(gpu)
     described = source if is_model else options.filled_config(source, overrides)
+    from frostline.config.loading import located
     from frostline.training.embedding import embed_corpora
 
-    n_docs = embed_corpora(
-        described, corpora, output, publisher=publisher, device=device, threads=threads or 0
-    )
+    with located(described):
+        n_docs = embed_corpora(described, corpora, output, publisher=publisher, device=device, threads=threads or 0)
     options.print_result({"docs": n_docs, "output": str(output)}, as_json=json)

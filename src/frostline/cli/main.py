@@ -17,7 +17,7 @@ import typer
 
 from frostline.cli import apply, convert, debug, embed, evaluate, init, pretrain, train
 from frostline.cli.options import CommandLine
-from frostline.console import run_command
+from frostline.console import EXIT_INTERRUPTED, run_command
 from frostline.errors import FrostlineError, UsageError, did_you_mean
 
 app = typer.Typer(
@@ -58,11 +58,13 @@ def run(arguments: Sequence[str]) -> None:
     line = CommandLine(overrides=tuple(overrides))
     command = typer.main.get_command(app)
     try:
-        command.main(args=words or ["--help"], prog_name="frostline", standalone_mode=False, obj=line)
+        code = command.main(args=words or ["--help"], prog_name="frostline", standalone_mode=False, obj=line)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _FaultyCommandLine as error:
         raise _as_usage_error(error, words) from None
+    if code == EXIT_INTERRUPTED:  # what newer versions of typer make of Ctrl-C
+        raise KeyboardInterrupt
 
 
 def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

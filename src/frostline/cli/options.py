@@ -124,9 +124,11 @@ def pipeline_of(source: Path, overrides: Mapping[str, Any]) -> Any:
     if source.is_dir():
         return load(source)
     config = filled_config(source, overrides, needs=("pipeline", "training"))
+    from frostline.config.loading import located
     from frostline.training.initialize import begin
 
-    return begin(config)
+    with located(config):
+        return begin(config)
 
 
 def faults_of(config: Config) -> tuple[list[Fault], list[str]]:

@@ -43,7 +43,12 @@ def train(
     overrides = options.begin(context, code=code, quiet=quiet)
     filled = options.filled_config(config, overrides, needs=("pipeline", "training"))
     device, logger = options.chosen_device(gpu), options.logger_of(filled)
+    from frostline.config.loading import located
+    from frostline.config.user_code import code_of
     from frostline.training.run import train as run
 
-    outcome = run(filled, output, device=device, threads=threads or 0, logger=logger)
+    with located(filled):
+        outcome = run(
+            filled, output, device=device, threads=threads or 0, logger=logger, code=code_of(code or ())
+        )
     options.print_outcome(outcome, output, as_json=json)

@@ -14,7 +14,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from frostline.errors import ConfigError, did_you_mean
+from frostline.errors import ConfigError, did_you_mean, nearest
 
 EMPTY_PATH = "The path is empty."
 NAME_A_PATH = 'Name a file or folder; the folder that the command is started in is ".".'
@@ -126,7 +126,8 @@ def call_arguments(
         elif setting.name in given:
             keywords[setting.name], message = checked(given[setting.name], setting.annotation)
             if message:
-                faults.append(Fault(path=join(path, setting.name), message=message))
+                fix = near_choice(given[setting.name], setting.annotation)
+                faults.append(Fault(path=join(path, setting.name), message=message, fix=fix))
         elif setting.required and setting.name not in taken and POSITIONAL not in given:
             faults.append(
                 Fault(path=join(path, setting.name), message=f"A value is missing: {_name_of(function)} needs it.")
@@ -185,6 +186,25 @@ def checked(value: Any, annotation: Any) -> tuple[Any, str | None]:
             return value, f"This must be {_type_name(annotation)}, not {shown(value)}."
         faults = limits
     return value, " ".join(dict.fromkeys(sentence(fault, value) for fault in faults))
+
+
+def near_choice(value: Any, annotation: Any) -> str | None:
+    """A sentence for a word that is like one of the words an annotation lets in; None when none is near."""
+    if isinstance(value, dict):
+        found = (near_choice(inner, annotation) for inner in value.values())
+        return next((sentence for sentence in found if sentence), None)
+    choices = [choice for choice in _choices(annotation) if isinstance(choice, str)]
+    near = nearest(value, choices) if isinstance(value, str) and value not in choices else None
+    return f"Did you mean '{near}'?" if near else None
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """What the Literals in an annotation hold."""
+    if typing.get_origin(annotation) is typing.Literal:
+        yield from typing.get_args(annotation)
+        return
+    for part in typing.get_args(annotation):
+        yield from _choices(part)
 
 
 def holds_block(value: Any) -> bool:

@@ -24,6 +24,7 @@ from frostline.config.arguments import (
     checked,
     component_faults,
     join,
+    near_choice,
     raise_faults,
     settings_of,
 )
@@ -100,7 +101,7 @@ class _Filler:
             return self._block_field(value, kinds, path)
         fault = checked(value, annotation)[1]
         if fault:
-            self._fault(path, fault)
+            self._fault(path, fault, near_choice(value, annotation))
             return value
         return self.values(value, path)
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from frostline.config.interpolation import interpolate, paths_of
 from frostline.config.schemas import OPEN, SECTIONS, section_at
 from frostline.config.suggesting import exact_override, first_key
 from frostline.config.text import VARIABLE, interpret, parse_text
-from frostline.errors import ConfigError, UsageError, did_you_mean, nearest
+from frostline.errors import ConfigError, FrostlineError, UsageError, did_you_mean, nearest
 
 ON_COMMAND_LINE = "on the command line"
 
@@ -49,6 +50,23 @@ class Config(confection.Config):  # type: ignore[misc]
             if path in self.origins:
                 return self.origins[path]
         return None
+
+
+@contextmanager
+def located(config: Any) -> Iterator[None]:
+    """Let an error of the block that names a config path say, too, where the config has it: file and line.
+
+    Args:
+        config: nothing is added where it is none that knows, such as the folder of a model.
+    """
+    try:
+        yield
+    except FrostlineError as error:
+        is_open = isinstance(config, Config) and error.where is not None and " (" not in error.where
+        place = config.locate(error.where) if is_open else None
+        if place:
+            error.where = f"{error.where} ({place})"
+        raise
 
 
 class OverrideText(str):

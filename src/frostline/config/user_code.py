@@ -1,12 +1,20 @@
-"""Python files of users (`--code FILE`): imported once, so that the functions they register can be named."""
+"""Python files of users (`--code FILE`): imported once, so that the functions they register can be named.
+
+A run whose code has changed is another run, so the files are digested, with the modules of the user's own that they
+import: found by reading, as those that are loaded or would be found; installed packages are told by their versions.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+from frostline.digest import sha256_bytes
 from frostline.errors import ConfigError
 
 
@@ -31,6 +39,68 @@ def import_file(path: Path) -> None:
         raise ConfigError(
             f"The code in '{path}' fails: {type(error).__name__}: {error}", where=_line_of(error, path)
         ) from error
+
+
+CodeFiles: TypeAlias = tuple[tuple[str, str], ...]  # names, for messages, and digests of what is in them
+
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def code_of(paths: Sequence[Path]) -> CodeFiles:
+    """The digests of code files that have been imported, in their order, and then of the own modules they import."""
+    found: dict[Path, str] = {}
+    pending = [(path.resolve(), "") for path in paths]
+    while pending:
+        path, package = pending.pop(0)
+        if path in found:
+            continue
+        content = path.read_bytes()
+        found[path] = sha256_bytes(content)
+        if path.suffix == ".py":
+            pending += sorted(_own_modules(content, package))
+    return tuple((path.name, digest) for path, digest in found.items())
+
+
+def _own_modules(content: bytes, package: str) -> Iterator[tuple[Path, str]]:
+    """The files of what a module's source imports, with the packages they are in; what is installed is left out."""
+    for name in {prefix for imported in _imports(content, package) for prefix in _prefixes(imported)}:
+        top = name.partition(".")[0]
+        path = None if top in sys.stdlib_module_names or top == "frostline" else _file_of(name)
+        if path is not None and not any(part in _INSTALLED for part in path.parts):
+            yield path, name if path.stem == "__init__" else name.rpartition(".")[0]
+
+
+def _imports(content: bytes, package: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # of a module that nobody has imported yet
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (above, node.module) if part)
+            yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+
+
+def _file_of(name: str) -> Path | None:
+    """Where a module that is loaded came from, or one that is not would; None where there is none."""
+    loaded = sys.modules.get(name)
+    file = getattr(loaded, "__file__", None)
+    parent = name.rpartition(".")[0]
+    if loaded is None and (not parent or hasattr(sys.modules.get(parent), "__path__")):
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        file = spec.origin if spec is not None and spec.has_location else None
+    return Path(file).resolve() if file and Path(file).is_file() else None
 
 
 def _line_of(error: Exception, path: Path) -> str:

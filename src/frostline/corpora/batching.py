@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.tokens import Doc
+
+T = TypeVar("T")
 
 _ORDER = 0x6F72646572  # keeps this use of the seed apart from every other
 
@@ -53,3 +56,16 @@ def batch_by_docs(docs: Iterable[Doc], n_docs: int) -> Iterator[list[Doc]]:
             batch = []
     if batch:
         yield batch
+
+
+def divided(batch: Sequence[T], max_words: int, n_words_of: Callable[[T], int]) -> list[Sequence[T]]:
+    """A batch in parts of about equal size and of at most `max_words` words, or of one item; the order stays."""
+    n_words = sum(map(n_words_of, batch))
+    if len(batch) < 2 or n_words <= max_words:
+        return [batch]
+    half, so_far, place = n_words / 2, 0, 1
+    for place in range(1, len(batch)):
+        so_far += n_words_of(batch[place - 1])
+        if so_far >= half:
+            break
+    return [part for side in (batch[:place], batch[place:]) for part in divided(side, max_words, n_words_of)]

@@ -15,12 +15,11 @@ a doc can hold: categories, spans, entries of `doc.activations`.
 
 Setters run in prediction, and in training where the publisher stands in `training.annotating_components`; there they
 see the numbers of the step, dropout and all. One that wants those of a prediction says so by `in_evaluation_mode`, and
-pays a second forward pass. No gradient flows through a setter.
+pays a second forward pass. No gradient flows through a setter, and what it writes into the output stays with it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -51,26 +50,26 @@ def set_annotations(
     """Run the setters on a batch, in the order of the config.
 
     Args:
-        output: of the batch; setters get it cut off from the graph.
+        output: of the batch; each setter gets a copy of its own, cut off from the graph.
         is_train: whether `output` is that of a training step.
         predict: what a prediction gives for the docs; called at most once, and only where a setter asks for it.
     """
-    if not setters:
-        return
+    predicted = None if is_train else output
     with torch.no_grad():
-        plain = _without_graph(output)
-        predicted: Activations | None = None if is_train else plain
         for setter in setters.values():
+            seen = output
             if getattr(setter, _MARK, False):
-                if predicted is None:
-                    predicted = _without_graph(predict(docs))
-                setter(docs, predicted)
-            else:
-                setter(docs, plain)
+                seen = predicted = predict(docs) if predicted is None else predicted
+            setter(docs, _copy_of(seen))
 
 
-def _without_graph(output: Activations) -> Activations:
-    """The same numbers in an object of their own, so that a setter's views never meet those of the step."""
-    if not output.has_way_back:
-        return output
-    return dataclasses.replace(output, pieces=output.pieces.detach(), views={})
+def _copy_of(output: Activations) -> Activations:
+    """The same numbers elsewhere in memory, without a graph: whatever a setter writes there, nobody else reads."""
+    return Activations(
+        docs=output.docs,
+        pieces=output.pieces.detach().clone(),
+        n_pieces_of_token=output.n_pieces_of_token.clone(),
+        layers=output.layers,
+        n_all_layers=output.n_all_layers,
+        ids=None if output.ids is None else output.ids.copy(),
+    )

@@ -120,7 +120,7 @@ def _told_by_path(node: Model, embedder: Embedder) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        if path and error.where and "." not in error.where:
+        if path and error.where and ("." not in error.where or error.where.startswith("adapter.")):
             error.where = f"{path}.{error.where}"
         raise
 

@@ -23,7 +23,7 @@ from frostline.config import registry
 from frostline.embedding.activations import Activations, Published, Share, gather
 from frostline.embedding.embedders import Embedder, embedder_of
 from frostline.embedding.layer_choice import MIX, Layer
-from frostline.embedding.pooling import Pooling, pooling_of
+from frostline.embedding.pooling import Pooling, check_pooling
 from frostline.embedding.publisher import Publisher
 from frostline.embedding.tok2vec import publishing
 from frostline.errors import ConfigError, TrainingError
@@ -141,7 +141,7 @@ def build_independent(
     copy_of: a publisher with the same model, whose weights it starts with and, being frozen, keeps; "" for none.
         `training.replace_listeners` writes it.
     """
-    pooling_of(pooling)
+    check_pooling(pooling)
     transformer = publishing(transformer)
     embedder_of(transformer).layers = None if layer == MIX else (layer,)
     transformer.attrs[COPY_OF] = copy_of
@@ -159,7 +159,7 @@ def _mix(model: Model, layers: tuple[Tensor, ...], is_train: bool) -> tuple[Tens
 
 
 def _reading(publisher: str, pooling: str | Pooling, layer: Layer, grad_factor: Rate) -> Reading:
-    pooling_of(pooling)
+    check_pooling(pooling)
     schedule = grad_factor if isinstance(grad_factor, Schedule) else None
     factor = grad_factor(0) if isinstance(grad_factor, Schedule) else grad_factor
     if not math.isfinite(factor):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from frostline.config import registry
+from frostline.embedding.hidden_weights import weights_in
 from frostline.errors import ConfigError, did_you_mean
 
 Pooling: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -51,6 +52,18 @@ def pooling_of(mode: str | Pooling) -> Pooling:
         raise ConfigError(f"'{mode}' is no pooling.", where="pooling", fix=did_you_mean(mode, BY_MODE))
     registered: Pooling = BY_MODE.get(mode) or registry.poolings.get(mode)()
     return registered
+
+
+def check_pooling(mode: str | Pooling) -> None:
+    """Raise ConfigError where there is no such pooling, or it holds weights: nobody would train or save them."""
+    holder = weights_in(pooling_of(mode))
+    if holder is not None:
+        raise ConfigError(
+            f"The pooling holds weights ({holder}), which would be neither trained nor saved.",
+            where="pooling",
+            fix="Let the pooling be a function without weights, and put them into a layer of your own around the "
+            "embedding.",
+        )
 
 
 def mean(activations: Tensor, n_pieces_of_token: Tensor) -> Tensor:

@@ -186,8 +186,8 @@ class Transformer:
 
     @property
     def stride(self) -> int:
-        """The step from one window of a long doc to the next."""
-        return min(self.settings.stride, self.window)
+        """The step from one window of a long doc to the next: the configured one, or its share of a shorter window."""
+        return max(1, self.settings.stride * self.window // self.settings.window)
 
     def keys_of(self, docs: Sequence[Doc]) -> list[bytes]:
         """By what each doc's frozen activations are found again: all that its windows see of it."""
@@ -310,7 +310,8 @@ def build_transformer(
     source: folder with config.json, tokenizer.json and model.safetensors.
     precision: "float32", "bf16" or "float16", of the arithmetic; parameters and outputs are float32.
     window, stride: in pieces, special tokens aside. Docs longer than a window are read in overlapping ones,
-        `stride` apart, and overlapping pieces are averaged.
+        `stride` apart, and overlapping pieces are averaged. Where the encoder has fewer positions the window is cut
+        to them, and the stride in proportion.
     windows: a block that calls one of the registered windows, such as frostline.sentences.v1; what it chooses is cut by
         `window` and `stride` where it is longer, and pieces that it leaves out get zeros. None: whole docs.
     max_batch_pieces: padded pieces that go through the encoder at once; bounds memory, and changes no result beyond

@@ -17,6 +17,7 @@ Spans longer than the transformer's `window` are cut as long docs are; windows.p
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -28,6 +29,9 @@ from frostline.config import registry
 from frostline.errors import ConfigError, TrainingError
 from frostline.tokens import Doc
 from frostline.tokens.views import Span
+
+LONGEST_SHOWN = 60  # characters of what a getter gave, in messages
+WORDS_SHOWN = 5
 
 WindowGetter: TypeAlias = Callable[[Sequence[Doc]], Iterable[Iterable[tuple[int, int] | Span]]]
 
@@ -75,11 +79,10 @@ def build_sentences(*, missing: Literal["fail", "whole"] = "fail") -> WindowGett
     """
 
     def sentences(docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
-        for doc in docs:
+        for number, doc in enumerate(docs):
             if missing == "fail" and doc.sent_starts is None and len(doc):
                 raise TrainingError(
-                    f"The transformer reads sentences, but nobody has marked any in the doc '{doc.doc_id}'.",
-                    where="windows",
+                    f"The transformer reads sentences, but nobody has marked any in {_called(doc, number)}.",
                     fix="Put a component that finds sentences before the transformer, and name it in "
                     'training.annotating_components; or set missing = "whole".',
                 )
@@ -112,9 +115,10 @@ def spans_of(getter: WindowGetter, docs: Sequence[Doc], *, where: str | None = N
     Args:
         where: config path of the getter's block, for messages.
     Raises:
-        TrainingError: spans for more or fewer docs, or a span that is not one of its doc.
+        TrainingError: spans for more or fewer docs, something that is no span, or a span that is not one of its doc.
+            One that the getter raises without a place gets `where`.
     """
-    found = [_as_array(spans) for spans in getter(docs)]
+    found = _as_arrays(getter, docs, where)
     if len(found) != len(docs):
         raise TrainingError(
             f"The getter of windows gave spans for {len(found)} docs, but was asked for {len(docs)}.",
@@ -134,6 +138,49 @@ def spans_of(getter: WindowGetter, docs: Sequence[Doc], *, where: str | None = N
     return [np.unique(spans[spans[:, 1] > spans[:, 0]], axis=0) for spans in found]
 
 
+def _as_arrays(getter: WindowGetter, docs: Sequence[Doc], where: str | None) -> list[NDArray[np.int64]]:
+    """What a getter gives as arrays, (n_spans, 2) each; whether there is one for each doc is for the caller to say."""
+    try:
+        given: object = getter(docs)  # whatever somebody's function gives
+        all_spans = list(given) if isinstance(given, Iterable) else None
+    except TrainingError as error:
+        error.where = error.where or where
+        raise
+    if all_spans is None:
+        message = f"The getter of windows gave {_shown(given)} for {len(docs)} docs."
+        raise TrainingError(message, where=where, fix=_WANTED)
+    found = []
+    for number, spans in enumerate(all_spans):
+        try:
+            found.append(_as_array(spans))
+        except (TypeError, ValueError) as error:
+            doc = _called(docs[number], number) if number < len(docs) else "a doc too many"
+            message = f"The getter of windows gave {_shown(spans)} for {doc}."
+            raise TrainingError(message, where=where, fix=_WANTED) from error
+    return found
+
+
+_WANTED = "It must give a list for each doc: spans of it, or pairs of whole numbers (first token, one past the last)."
+
+
 def _as_array(spans: Iterable[tuple[int, int] | Span]) -> NDArray[np.int64]:
-    pairs = [(span.start, span.end) if isinstance(span, Span) else tuple(span) for span in spans]
+    """TypeError or ValueError where these are no spans; a number with a fraction is none, even of zero."""
+    pairs = []
+    for span in spans:
+        start, end = (span.start, span.end) if isinstance(span, Span) else span
+        pairs.append((operator.index(start), operator.index(end)))
     return np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _shown(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _called(doc: Doc, number: int) -> str:
+    """A doc for a message: its name, else its number in the batch and how it begins."""
+    if doc.doc_id:
+        return f"the doc '{doc.doc_id}'"
+    words = [str(word) for word in doc.words.values()]
+    shown = [*words[:WORDS_SHOWN], *("…" for _ in words[WORDS_SHOWN : WORDS_SHOWN + 1])]
+    return f"doc {number + 1} of the batch ('{' '.join(shown)}')"

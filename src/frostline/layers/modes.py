@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from torch import nn
@@ -75,20 +75,27 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
     names = [name for component, module in modules.items() for name, _ in named_modules(component, module)]
     parsed = {}
     for pattern, mode_name in modes.items():
-        where = f"pipeline.modes: {pattern}"
+        where = f"pipeline.modes.{pattern}"
         try:
             parsed[pattern] = Mode(mode_name)
         except ValueError:
             options = [mode.value for mode in Mode]
             raise ConfigError(f"'{mode_name}' is no mode.", where=where, fix=did_you_mean(mode_name, options)) from None
-        if not any(_matches(name, pattern) for name in names):
-            raise ConfigError(
-                f"The pattern '{pattern}' matches no module of the pipeline.",
-                where=where,
-                fix=did_you_mean(pattern.rstrip(".*"), [name for name in names if name.count(".") < 2]),
-            )
+        check_pattern(pattern, names)
     for component, module in modules.items():
         _declare_tree(component, module, parsed)
+
+
+def check_pattern(pattern: str, names: Sequence[str]) -> None:
+    """Raise ConfigError where a pattern matches none of these modules."""
+    if not any(_matches(name, pattern) for name in names):
+        meant = pattern.rstrip(".*")
+        depth = max(1, meant.count("."))
+        raise ConfigError(
+            f"The pattern '{pattern}' matches no module of the pipeline.",
+            where=f"pipeline.modes.{pattern}",
+            fix=did_you_mean(meant, [name for name in names if name.count(".") <= depth]),
+        )
 
 
 def _declare_tree(component: str, module: nn.Module, modes: Mapping[str, Mode]) -> None:

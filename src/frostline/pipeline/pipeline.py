@@ -25,6 +25,7 @@ from frostline.evaluation import Scorer, Scores
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted
 from frostline.pipeline import freezing
+from frostline.pipeline.fitting import Fitting
 from frostline.pipeline.freezing import Freezing
 from frostline.pipeline.spread import Sampled
 from frostline.tokens import Doc, Example
@@ -51,10 +52,11 @@ class Pipeline:
     device: str = "cpu"
     parameters: ParameterStore = field(default_factory=lambda: ParameterStore.gather([]))
     freezing: Freezing = field(default_factory=Freezing)
+    fitting: Fitting = field(default_factory=Fitting)  # of evaluations into the memory
 
-    def __call__(self, text: str | Doc) -> Doc:
-        """Annotate one text, or a doc, whose tokens are then kept."""
-        return next(self.pipe([text]))
+    def __call__(self, text: str | Doc, *, keep_activations: bool = False) -> Doc:
+        """Annotate one text, or a doc, whose tokens are then kept; `keep_activations` as for `pipe`."""
+        return next(self.pipe([text], keep_activations=keep_activations))
 
     def pipe(
         self, texts: Iterable[str | Doc], *, batch_words: int = PREDICTION_BATCH_WORDS, keep_activations: bool = False
@@ -63,7 +65,7 @@ class Pipeline:
 
         Args:
             batch_words: words that go through the pipeline at once, in whole docs.
-            keep_activations: leave the annotating publishers' output in `doc.activations`.
+            keep_activations: leave what every publisher computed in `doc.activations`.
         Raises:
             TypeError: something is neither a text nor a doc, or there is one text where several are due.
             UsageError: a text holds half a character, which no encoder can read.
@@ -164,16 +166,19 @@ class Pipeline:
         self._annotate(docs, keep_activations=False)
 
     def evaluate(self, references: Iterable[Doc], *, batch_words: int = PREDICTION_BATCH_WORDS) -> Scores:
-        """Predict on the tokens of annotated docs and compare; streams, so memory does not grow with the docs."""
+        """Predict on the tokens of annotated docs and compare; streams, so memory does not grow with the docs.
+
+        Raises:
+            TrainingError: a batch does not fit the memory, and `training.on_out_of_memory` leaves no way on.
+        """
         scorer = Scorer()
+        policy = (self.config.get("training") or {}).get("on_out_of_memory", "fail")
         with ExitStack() as stack:
             for name in self.order:
                 for embedder in embedders_in(self.part(name).model):
                     stack.enter_context(embedder.fixed_weights())
             for batch in batch_by_words(references, batch_words):
-                predictions = [reference.without_annotations() for reference in batch]
-                self._annotate(predictions, keep_activations=False)
-                for reference, prediction in zip(batch, predictions, strict=True):
+                for reference, prediction in self.fitting.predicted(batch, self.predict, policy=policy):
                     scorer.add(reference, prediction)
         return scorer.finish()
 
@@ -272,7 +277,8 @@ class Pipeline:
                 if name in self.publishers:
                     stack.enter_context(
                         self.publishers[name].publishing(
-                            docs, is_train=False, annotating=self._writes(name), keep=keep_activations
+                            docs, is_train=False, annotating=keep_activations or self._writes(name),
+                            keep=keep_activations,
                         )
                     )
                 else:

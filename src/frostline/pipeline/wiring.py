@@ -52,7 +52,7 @@ def assemble(config: dict[str, Any], *, device: str = "") -> Pipeline:
     pipeline = put_together(config, parts, tokenizer, device=place)
     faults = connect(pipeline)
     if faults:
-        raise_faults(faults)
+        raise_faults(faults, getattr(config, "locate", lambda path: None))
     return pipeline
 
 

@@ -6,7 +6,7 @@ go through it. What is saved is the encoder alone, in Hugging Face's layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +15,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from frostline.console import say
 from frostline.corpora.batching import batch_by_words
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.pieces import Pieces, PieceTable
 from frostline.embedding.windows import Windows, plan_windows
 from frostline.files import new_directory, refuse_to_lose, write_text_atomic
+from frostline.layers.out_of_memory import give_up_what_is_cached, is_out_of_memory
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted, numpy_generator, seed_for
+from frostline.pipeline.fitting import HALVES, does_not_fit
 from frostline.pretraining.masking import mask
 from frostline.pretraining.wordpieces import CONTINUES, vocabulary_text
 from frostline.tokens import Doc, Example
@@ -65,6 +68,14 @@ class _Text:
     places: npt.NDArray[np.int64]  # (n_guesses,) of the hidden pieces
     targets: npt.NDArray[np.int64]  # (n_guesses,) what they were
 
+    def halves(self) -> Iterator[_Text]:
+        """The first half of the windows, and the second, each with its own holes; two windows or more."""
+        middle = len(self.windows) // 2
+        is_first = self.places < self.windows.first_piece[middle]
+        for part, of_part in ((slice(None, middle), is_first), (slice(middle, None), ~is_first)):
+            windows = Windows(first_piece=self.windows.first_piece[part], n_pieces=self.windows.n_pieces[part])
+            yield replace(self, windows=windows, places=self.places[of_part], targets=self.targets[of_part])
+
 
 class MaskedModel:
     """Trainable by `frostline.training.driver.train`.
@@ -75,10 +86,22 @@ class MaskedModel:
         mask_rate: share of the pieces to guess.
         seed: of the head's start and of the holes that evaluations make, which are always the same.
         device: in torch's notation.
+        on_out_of_memory: "fail", or "halve" for evaluations in smaller batches.
     """
 
-    def __init__(self, encoder: Encoder, *, window: int, mask_rate: float, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        window: int,
+        mask_rate: float,
+        seed: int,
+        device: str = "cpu",
+        on_out_of_memory: str = "fail",
+    ) -> None:
         self.encoder = encoder
+        self.on_out_of_memory = on_out_of_memory
+        self._has_told = False  # that an evaluation goes on in halves
         self.window = window
         self.mask_rate = mask_rate
         self.seed = seed
@@ -125,10 +148,25 @@ class MaskedModel:
             for number, docs in enumerate(batch_by_words(references, EVALUATION_BATCH_WORDS)):
                 text = self._hide(docs, numpy_generator(clock, f"evaluation/{number}"))
                 if len(text.targets):
-                    guesses = self._scores(text, is_train=False).argmax(dim=1)
-                    n_right += int((guesses == self._on_device(text.targets)).sum())
+                    n_right += self._n_right(text)
                     n_guesses += len(text.targets)
         return GuessScores({"masked_acc": n_right / n_guesses} if n_guesses else {})
+
+    def _n_right(self, text: _Text) -> int:
+        """How many pieces of a text are guessed; in halves where the memory does not hold it and the policy says so."""
+        try:
+            guesses = self._scores(text, is_train=False).argmax(dim=1)
+            return int((guesses == self._on_device(text.targets)).sum())
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if self.on_out_of_memory != "halve" or len(text.windows) < 2:
+                raise does_not_fit(f"{len(text.pieces)} pieces", self.on_out_of_memory) from error
+        give_up_what_is_cached()
+        if not self._has_told:
+            say(HALVES)
+            self._has_told = True
+        return sum(self._n_right(half) for half in text.halves() if len(half.targets))
 
     def to_disk(self, path: Path) -> None:
         """Save the encoder, without the head, as transformers.AutoModel loads it."""

@@ -13,6 +13,7 @@ from typing import Any
 from transformers import BertConfig, ModernBertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from frostline.config.registry import registry
+from frostline.config.user_code import CodeFiles
 from frostline.console import say
 from frostline.embedding.encoder import Encoder
 from frostline.errors import ConfigError
@@ -37,8 +38,9 @@ from frostline.training.schedules import Constant
 
 
 def pretrain(
-    config: Mapping[str, Any], output: Path, *, device: str = "", threads: int = 0, logger: Logger | None = None
-) -> Outcome:
+    config: Mapping[str, Any], output: Path, *, device: str = "", threads: int = 0, logger: Logger | None = None,
+    code: CodeFiles = (),
+) -> Outcome:  # fmt: skip
     """Pretrain an encoder and write model-best, model-last (Hugging Face folders), log.jsonl and timing.json.
 
     Reads [system], [corpora.train], [corpora.dev], [training] and [pretraining].
@@ -47,6 +49,7 @@ def pretrain(
         config: filled and interpolated.
         device: in torch's notation; "" for the config's own.
         threads: that torch computes with; 0 for the config's own number.
+        code: what was imported for it.
     Raises:
         ConfigError: a section is missing or wrong. CorpusError: a corpus is missing, broken or empty.
         ModelFileError: the encoder to go on from is missing or broken.
@@ -65,7 +68,8 @@ def pretrain(
     encoder = _make_encoder(settings, train_docs, seed=seed)
     place = device_of(device or system.get("device", "cpu"))
     model = MaskedModel(encoder, window=min(settings.window, encoder.max_content_pieces),
-                        mask_rate=settings.mask_rate, seed=seed, device=place)  # fmt: skip
+                        mask_rate=settings.mask_rate, seed=seed, device=place,
+                        on_out_of_memory=training.get("on_out_of_memory", "fail"))  # fmt: skip
     data = {"train": train_docs.digest, "dev": dev_docs.digest, "encoder": encoder.digest()}
     return train(
         model, train_docs, dev_docs,
@@ -75,7 +79,8 @@ def pretrain(
             max_steps=training.get("max_steps", 0), patience=training.get("patience", 0),
             eval_frequency=training.get("eval_frequency", 0), score_weights={"masked_acc": 1.0},
         ),
-        place=Place(output=output, digest=digest_of_run(config, data), precision=settings.precision, device=place),
+        place=Place(output=output, digest=digest_of_run(config, data, code), code=code, precision=settings.precision,
+                    device=place),
         averages=averages_from(training.get("averages")), logger=logger,
     )  # fmt: skip
 

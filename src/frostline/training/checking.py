@@ -9,7 +9,7 @@ to track a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from frostline.config.arguments import Fault, join, raise_faults
 from frostline.embedding.embedders import Embedder, embedder_nodes, embedder_of
 from frostline.embedding.hub import read_config
 from frostline.embedding.listener import reading_of
+from frostline.embedding.skeleton import skeleton_of
 from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, FrostlineError, did_you_mean
 from frostline.evaluation import weighted_score
+from frostline.layers.modes import check_pattern, named_modules
 from frostline.pipeline.freezing import check_lowest
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.private_copies import with_private_copies
@@ -161,6 +163,7 @@ def _of_modes(modes: Mapping[str, str], names: Sequence[str]) -> Iterator[Findin
 def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]:
     for path, layer in layers_with_vectors(models_of(pipeline)):
         yield from attempt(partial(read_meta, Path(layer.path)), f"{path}.path")[1]
+    yield from _of_modules(pipeline)
     n_states: dict[int, int] = {}  # by the identity of the embedder
     for name, model in models_of(pipeline):
         for node in embedder_nodes(model):
@@ -181,6 +184,37 @@ def _of_encoders(pipeline: Pipeline, *, is_connected: bool) -> Iterator[Finding]
 
         for error in faults_of_layers(pipeline, n_states_of):
             yield _finding(error, error.where or "")
+
+
+def _of_modules(pipeline: Pipeline) -> Iterator[Finding]:
+    """Targets of adapters, and patterns for modules of a transformer, that its config.json has no module for.
+
+    A pattern that could match modules of other parts too is left for the start of the training, as is all that is
+    wrong with the encoder itself.
+    """
+    modes = pipeline.config["pipeline"].get("modes") or {}
+    for name, model in models_of(pipeline):
+        owners = [owner for owner, _ in private_embedders(name, model)] if name in pipeline.components else [name]
+        for owner, node in zip(owners, embedder_nodes(model), strict=False):
+            embedder = embedder_of(node)
+            patterns = [pattern for pattern in modes if pattern.startswith(f"{owner}.") and pattern != f"{owner}.*"]
+            if not isinstance(embedder, Transformer) or not (patterns or embedder.settings.adapter):
+                continue
+            if name in pipeline.publishers and model.layers:
+                continue  # a layer of somebody's own around it: names begin with those of its parts
+            tree, found = attempt(partial(skeleton_of, embedder.settings), path_of(node, name))
+            yield from (_below(finding, path_of(node, name)) for finding in found if _is_of_adapter(finding))
+            names = [module for module, _ in named_modules(owner, tree)] if tree is not None else []
+            for pattern in patterns if names else ():
+                yield from attempt(partial(check_pattern, pattern, names), "pipeline.modes")[1]
+
+
+def _is_of_adapter(finding: Finding) -> bool:
+    return finding.fault.path.startswith("adapter")
+
+
+def _below(finding: Finding, path: str) -> Finding:
+    return replace(finding, fault=replace(finding.fault, path=join(path, finding.fault.path)))
 
 
 def _of_freezing(pipeline: Pipeline, n_states: Mapping[int, int]) -> Iterator[Finding]:

@@ -4,14 +4,14 @@
     checkpoint/best-<step>.safetensors  the weights of the best model so far, since a runner removes outputs on a retry
 
 Written at evaluations; state.safetensors last, by rename, so a kill at any moment leaves the checkpoint before or
-this one. What stands still is not in it: the digest of config, data and versions vouches for that. Randomness is
+this one. What stands still is not in it: the digest of config, data, code and versions vouches for that. Randomness is
 counted (layers/randomness.py), so no generator's state is needed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from frostline.config.user_code import CodeFiles
 from frostline.digest import sha256_json
 from frostline.errors import TrainingError
 from frostline.files import new_file, remove_tree
@@ -58,15 +59,17 @@ class Learner:
     averages: Averages
 
 
-def digest_of_run(config: Mapping[str, Any], data: Mapping[str, str]) -> str:
-    """What must be equal for a checkpoint to be gone on from: the filled config, the data, versions, threads.
+def digest_of_run(config: Mapping[str, Any], data: Mapping[str, str], code: CodeFiles = ()) -> str:
+    """What must be equal for a checkpoint to be gone on from: the filled config, the data, code, versions, threads.
 
     Args:
         config: JSON values only, resolved.
         data: names and digests of corpora and encoders.
+        code: the user's own; what the files are called does not count.
     """
     versions = {name: _version_of(name) for name in PACKAGES}
     parts = {"config": config, "data": dict(data), "versions": versions, "threads": torch.get_num_threads()}
+    parts["code"] = [digest for _, digest in code]
     return sha256_json(parts)
 
 
@@ -76,12 +79,14 @@ def save_best(folder: Path, store: ParameterStore, *, step: int) -> None:
         save_tensors({group.name: group.values for group in store.movable_groups}, temporary)
 
 
-def save_checkpoint(folder: Path, learner: Learner, progress: Progress, *, digest: str) -> None:
+def save_checkpoint(
+    folder: Path, learner: Learner, progress: Progress, *, digest: str, code: CodeFiles = ()
+) -> None:
     """Write the state of a run; the checkpoint that was there is replaced when the new one is whole."""
     tensors = {f"values/{group.name}": group.values for group in learner.store.movable_groups}
     tensors |= {f"optimizer/{name}": tensor for name, tensor in learner.optimizer.state_dict().items()}
     tensors |= {f"averages/{name}": tensor for name, tensor in learner.averages.state_dict().items()}
-    metadata = {"format": FORMAT, "digest": digest, "progress": json.dumps(asdict(progress))}
+    metadata = {"format": FORMAT, "digest": digest, "progress": json.dumps(asdict(progress)), "code": json.dumps(code)}
     with new_file(folder / STATE_FILE) as temporary:
         save_tensors(tensors, temporary, metadata=metadata)
     for file in folder.iterdir():
@@ -98,11 +103,17 @@ class Found:
 
 
 def resume(
-    folder: Path, learner: Learner, *, digest: str, prepare: Callable[[Position], None] = lambda position: None
+    folder: Path,
+    learner: Learner,
+    *,
+    digest: str,
+    code: CodeFiles = (),
+    prepare: Callable[[Position], None] = lambda position: None,
 ) -> Found:
     """Go on from a checkpoint when there is one for this very run; nothing is changed when there is not.
 
     Args:
+        code: what the digest knows of the user's own code, to tell whether it is that which differs.
         prepare: brings what follows a schedule to where the run stood, before moments are taken over.
     """
     file = folder / STATE_FILE
@@ -114,7 +125,7 @@ def resume(
         if metadata.get("format") != FORMAT:
             return Found(progress=None, reason="the checkpoint is of another format")
         if metadata.get("digest") != digest:
-            return Found(progress=None, reason="the checkpoint is of another config, data, versions or thread count")
+            return Found(progress=None, reason=_why_another(json.loads(metadata.get("code", "[]")), code))
         progress = _progress_from(json.loads(metadata["progress"]))
         if progress.best_step is not None and not _best_file(folder, progress.best_step).is_file():
             return Found(progress=None, reason="the checkpoint's best weights are missing")
@@ -144,6 +155,16 @@ def best_values(folder: Path, *, step: int) -> dict[str, torch.Tensor]:
             fix=f"Remove '{folder}' and train from the start.",
         ) from error
     return tensors
+
+
+def _why_another(saved: Sequence[Sequence[str]], code: CodeFiles) -> str:
+    """Why a checkpoint is not of this run. saved: the code it was made with, as pairs of names and digests."""
+    if [digest for _, digest in saved] == [digest for _, digest in code]:
+        return "the checkpoint is of another config, data, versions or thread count"
+    before, now = ({digest: name for name, digest in files} for files in (saved, code))
+    changed = [name for digest, name in now.items() if digest not in before]
+    changed += [name for digest, name in before.items() if digest not in now and name not in changed]
+    return f"the code of {', '.join(changed) or 'the same files, in another order,'} is not that of the checkpoint"
 
 
 def _best_file(folder: Path, step: int) -> Path:

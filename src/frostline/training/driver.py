@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from frostline.config.user_code import CodeFiles
 from frostline.console import say
 from frostline.errors import ConfigError, TrainingError
 from frostline.evaluation.timing import Timing, bytes_on_disk, peak_gpu_mib, peak_memory_mib
@@ -53,7 +54,8 @@ class Place:
     """Where a run writes, and what its records say about it."""
 
     output: Path
-    digest: str  # of config, data and versions: what a checkpoint must match (checkpoint.digest_of_run)
+    digest: str  # of config, data, code and versions: what a checkpoint must match (checkpoint.digest_of_run)
+    code: CodeFiles = ()  # of the user's own, to say whether it is that which differs
     precision: str = "float32"
     device: str = "cpu"
 
@@ -190,7 +192,8 @@ class _Run:
     def begin(self) -> int | None:
         """Clear up after a killed run and go on from its checkpoint; the step it goes on from, None for a new run."""
         clear_leftovers(self.place.output)
-        found = resume(self._checkpoint, self.learner, digest=self.place.digest, prepare=self._stand_at)
+        found = resume(self._checkpoint, self.learner, digest=self.place.digest, code=self.place.code,
+                       prepare=self._stand_at)  # fmt: skip
         if found.progress is None:
             if self._checkpoint.exists():
                 say(f"training starts anew: {found.reason}")
@@ -315,7 +318,7 @@ class _Run:
             now - self.session_started,
             progress.seconds_evaluating + now - started,
         )
-        save_checkpoint(self._checkpoint, self.learner, progress, digest=self.place.digest)
+        save_checkpoint(self._checkpoint, self.learner, progress, digest=self.place.digest, code=self.place.code)
         give_back()
         progress.seconds_evaluating += time.perf_counter() - now
         self.logger.evaluated(record)

@@ -2,30 +2,21 @@
 
 Gradients of a step do not depend on how it is divided (but for rounding, and for dropout, which is drawn per batch),
 so a step that failed is begun again with its batches halved. Whether that happens is luck: two runs of one config
-then need not end in the same bytes, and `system.deterministic = "strict"` refuses it.
+then need not end in the same bytes, and `system.deterministic = "strict"` refuses it. Evaluations follow the same
+policy: see pipeline/fitting.py.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from frostline.console import say
+from frostline.corpora.batching import divided
 from frostline.errors import TrainingError
+from frostline.layers.out_of_memory import give_up_what_is_cached, is_out_of_memory
 from frostline.layers.randomness import Clock
 from frostline.tokens import Example
-
-_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, a device's or the machine's, is used up."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
 
 
 class Updates:
@@ -87,27 +78,9 @@ class Updates:
         )
 
 
-def give_up_what_is_cached() -> None:
-    """Let go of what failed, and of what torch keeps for later."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def _divided(batches: Sequence[Sequence[Example]], max_words: int) -> list[Sequence[Example]]:
     """Batches of at most `max_words` words, or of one doc; the docs stay in their order."""
-    parts: list[Sequence[Example]] = []
-    for batch in batches:
-        if len(batch) < 2 or _n_words(batch) <= max_words:
-            parts.append(batch)
-            continue
-        half, so_far, place = _n_words(batch) / 2, 0, 1
-        for place in range(1, len(batch)):
-            so_far += len(batch[place - 1].reference)
-            if so_far >= half:
-                break
-        parts += _divided([batch[:place], batch[place:]], max_words)
-    return parts
+    return [part for batch in batches for part in divided(batch, max_words, lambda example: len(example.reference))]
 
 
 def _n_words(batch: Sequence[Example]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.config import registry
+from frostline.config.user_code import CodeFiles
 from frostline.embedding.cache import ActivationCache
 from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Transformer
@@ -40,16 +41,18 @@ PRIVATE_CACHE = ".activations.cache"  # of what stands still and no `embed` step
 
 
 def train(
-    config: dict[str, Any], output: Path, *, device: str = "", threads: int = 0, logger: Logger | None = None
-) -> Outcome:
+    config: dict[str, Any], output: Path, *, device: str = "", threads: int = 0, logger: Logger | None = None,
+    code: CodeFiles = (),
+) -> Outcome:  # fmt: skip
     """Train a pipeline and write model-best, model-last, log.jsonl and timing.json to `output`.
 
-    Goes on from the checkpoint in `output` when it belongs to this very config, data, versions and thread count.
+    Goes on from the checkpoint in `output` when it belongs to this very config, data, code, versions and thread count.
 
     Args:
         config: filled and interpolated.
         device: in torch's notation; "" for the config's own.
         threads: that torch computes with; 0 for the config's own number.
+        code: what was imported for it.
     Raises:
         FrostlineError: of the kind that says whose fault it is; the last state is saved first.
     """
@@ -65,7 +68,7 @@ def train(
     initialize(pipeline, lambda: train_docs, seed=_seed(config))
     check_predictions(pipeline, dev_docs, training["score_weights"])
     check_vectors(pipeline)
-    digest = digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest))
+    digest = digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest), code)
     cache = output / PRIVATE_CACHE  # of a run that was killed, where it left one
     max_mib = training.get("activation_cache_mib", 16384)
     attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib, run=digest)
@@ -88,6 +91,7 @@ def train(
             place=Place(
                 output=output,
                 digest=digest,
+                code=code,
                 precision=precision_of(pipeline),
                 device=pipeline.device,
             ),

@@ -1,0 +1,71 @@
+"""The digests of a user's own code: its files, and the modules of their own that they import."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from frostline.config.user_code import code_of, import_file
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A code file that imports a module beside it, and a package in which modules import each other."""
+    files = {
+        "mycode.py": "import os\nimport torch\nimport frostline.errors\nfrom beside_mycode import A\n"
+        "def later():\n    import mypackage_of_code.inner\n",
+        "beside_mycode.py": "A = 1\n",
+        "mypackage_of_code/__init__.py": "",
+        "mypackage_of_code/inner.py": "from . import leaf\nfrom .leaf import B\n",
+        "mypackage_of_code/leaf.py": "B = 2\n",
+        "mypackage_of_code/unused.py": "",
+        "other.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "modules", {**sys.modules})
+    return tmp_path
+
+
+def test_files_come_first_and_then_what_they_import(project: Path) -> None:
+    files = [project / "other.py", project / "mycode.py"]
+    for file in files:
+        import_file(file)
+
+    names = [name for name, _ in code_of(files)]
+
+    assert names[:2] == ["other.py", "mycode.py"]
+    assert {"beside_mycode.py", "__init__.py"} <= set(names)
+    assert not {"unused.py", "os.py", "errors.py"} & set(names)
+    assert [name for name, _ in code_of(files[::-1])][:2] == ["mycode.py", "other.py"]
+
+
+def test_what_a_loaded_package_imports_by_relative_names_counts(project: Path) -> None:
+    (project / "mycode.py").write_text("import mypackage_of_code.inner\n")
+    import_file(project / "mycode.py")
+
+    names = [name for name, _ in code_of([project / "mycode.py"])]
+
+    assert sorted(names) == ["__init__.py", "inner.py", "leaf.py", "mycode.py"]
+
+
+@pytest.mark.parametrize("changed", ["mycode.py", "beside_mycode.py"])
+def test_contents_count_and_places_do_not(project: Path, changed: str) -> None:
+    import_file(project / "mycode.py")
+    before = code_of([project / "mycode.py"])
+    moved = project.rename(project.with_name(f"{project.name}-moved"))
+    (project / "beside_mycode.py").parent.mkdir()
+    (project / "beside_mycode.py").write_bytes((moved / "beside_mycode.py").read_bytes())
+    (project / "mypackage_of_code").mkdir()
+    (project / "mypackage_of_code" / "__init__.py").write_text("")
+    assert code_of([moved / "mycode.py"]) == before
+
+    place = moved if changed == "mycode.py" else project
+    (place / changed).write_text((place / changed).read_text() + "# more\n")
+
+    after = code_of([moved / "mycode.py"])
+    assert [name for (name, old), (_, new) in zip(before, after, strict=True) if old != new] == [changed]
