@@ -163,8 +163,8 @@ def _compare_scales(about: Mapping[str, Any], settings: AdapterSettings, folder:
             f"The adapters were trained with rank {rank} and alpha {alpha}, but the config says rank {settings.rank} "
             f"and alpha {settings.alpha:g}: with another one they give other numbers.",
             where=str(folder / CONFIG),
-            fix=f'Write "rank": {rank}, "alpha": {alpha} in the transformer\'s adapter, or remove the folder to start '
-            "with new ones.",
+            fix=f'Write "rank": {rank}, "alpha": {alpha} in the transformer\'s adapter, or remove {ADAPTER}/ '
+            "to start with new ones.",
         )
 
 
