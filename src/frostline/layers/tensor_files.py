@@ -19,8 +19,9 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping
     try:
         with usual_mode(path):
             save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
-    except SafetensorError as error:  # an exception of its own, which is no OSError
-        reason = re.sub(r' at path ".*"', "", str(error))  # names a file of its own that is gone by now
+    except (SafetensorError, OSError) as error:  # the library's own is no OSError
+        told = error.strerror if isinstance(error, OSError) else re.sub(r' at path ".*"', "", str(error))
+        reason = told or type(error).__name__  # without the library's name for a file that is gone by now
         raise TrainingError(
             f"The weights can't be written: {reason}", where=str(path), fix="Is the disk full, or the folder read-only?"
         ) from error
