@@ -86,8 +86,8 @@ class StringColumn:
 
     def values(self) -> list[str | None]:
         """The rows as strings, None where missing."""
-        lookup: tuple[str | None, ...] = (*self.table, None)  # -1 indexes the None at the end
-        return [lookup[code] for code in self.codes.tolist()]
+        table = self.table  # of a whole corpus, maybe: not to be copied for one doc
+        return [table[code] if code >= 0 else None for code in self.codes.tolist()]
 
     def take(self, rows: npt.NDArray[np.integer[Any]]) -> StringColumn:
         """The rows at these indices, in their order; an index of -1 gives a missing row."""
