@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frostline.config import registry
-from frostline.embedding.pooling import BY_MODE, Pooling, check_pooling, pool
+from frostline.embedding.hidden_weights import weights_in
+from frostline.embedding.listener import reading_of
+from frostline.embedding.pooling import BY_MODE, Pooling, pool
 from frostline.errors import ConfigError
 
 ORACLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -132,9 +134,12 @@ def test_a_pooling_may_hold_constants_and_call_itself() -> None:
     def scaled(vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         return BY_MODE["mean"](inner(vectors) * scale, lengths) if len(vectors) else scaled(vectors, lengths)
 
-    check_pooling(scaled)
-    for mode in MODES:
-        check_pooling(mode)
+    registry.poolings("tests.constant.v1")(lambda: scaled)
+    made = registry.resolve({"@architectures": "frostline.Listener.v1", "pooling": "tests.constant.v1"}, path="m")
+
+    assert reading_of(made) is not None
+    assert [name for name, pooling in {**BY_MODE, "scaled": scaled}.items() if weights_in(pooling)] == []
+    assert pool(torch.ones(2, 1), torch.tensor([2]), mode="tests.constant.v1").tolist() == [[2.0]]
 
 
 def test_numbers_of_pieces_that_do_not_add_up_are_refused() -> None:

@@ -63,24 +63,30 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {name: file.read_bytes() for name, file in found.items() if file.is_file() and file.name != "config.cfg"}
 
 
+@pytest.fixture
+def n_computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many docs each call computed afresh."""
+    counts: list[int] = []
+    afresh = Transformer.frozen_activations
+
+    def counting(self: Transformer, docs: Any, *pieces: Any) -> Any:
+        counts.append(len(docs))
+        return afresh(self, docs, *pieces)
+
+    monkeypatch.setattr(Transformer, "frozen_activations", counting)
+    return counts
+
+
 @pytest.mark.parametrize("windows", [None, {"@windows": "test.halves.v1", "overlap": 1}], ids=["strided", "chosen"])
 @pytest.mark.parametrize(("precision", "storage"), [("float32", "float32"), ("bf16", "bf16"), ("float32", "float16")])
 def test_afresh_from_a_cache_from_a_small_cache_and_from_an_embed_step(
     folder: Path, tmp_path: Path, precision: str, storage: str, windows: dict[str, Any] | None,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, n_computed: list[int],
 ) -> None:  # fmt: skip
     settings: dict[str, Any] = {"precision": precision, "storage": storage}
     if windows:
         settings["windows"] = windows
     embed_corpora(config_of(folder, settings), [folder / "train", folder / "dev"], tmp_path / "embedded")
-    n_computed: list[int] = []
-    afresh = Transformer.frozen_activations
-
-    def counting(self: Transformer, docs: Any, *pieces: Any) -> Any:
-        n_computed.append(len(docs))
-        return afresh(self, docs, *pieces)
-
-    monkeypatch.setattr(Transformer, "frozen_activations", counting)
     n_docs: dict[str, int] = {}
     for name, training in (
         ("afresh", {"activation_cache_mib": 0}),
@@ -116,7 +122,7 @@ def with_two_transformers(folder: Path, **training: Any) -> Config:
 
 
 def test_each_of_two_transformers_can_be_embedded_with_and_read_from_its_store(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, n_computed: list[int]
 ) -> None:
     make_encoder(folder / "second", seed=1)
     config = tmp_path / "two.cfg"
@@ -127,14 +133,7 @@ def test_each_of_two_transformers_can_be_embedded_with_and_read_from_its_store(
     for name in names:
         run_cli(["embed", str(config), str(folder / "train"), str(folder / "dev"), "--output", str(tmp_path / name),
                  "--publisher", name, "--quiet"])  # fmt: skip
-    n_computed: list[int] = []
-    afresh = Transformer.frozen_activations
-
-    def counting(self: Transformer, docs: Any, *pieces: Any) -> Any:
-        n_computed.append(len(docs))
-        return afresh(self, docs, *pieces)
-
-    monkeypatch.setattr(Transformer, "frozen_activations", counting)
+    n_computed.clear()
     stores = {name: str(tmp_path / name) for name in names}
     train(with_two_transformers(folder, activations=stores), tmp_path / "stored")
 

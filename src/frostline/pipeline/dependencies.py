@@ -6,7 +6,7 @@ Found from the config and the wiring before anything is loaded, as far as they t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from frostline.config.arguments import Fault
@@ -51,23 +51,26 @@ def faults_of_declared_drift(pipeline: Pipeline) -> Iterator[Fault]:
 
     Each step takes the embedding away from what such a component knows. `faults_of_drift` knows all of them.
     """
-    for name, component in pipeline.components.items() if not _is_allowed(pipeline) else ():
-        for publisher in publishers_read_by(component.model) if name in pipeline.frozen else ():
-            is_taught = any(reader.may_want_gradient for reader in publisher.readers)
-            if is_taught and publisher.name not in pipeline.frozen and not _may_be_still(pipeline, publisher.name):
-                yield _drift(name, publisher.name)
+    for component, publisher in _dependent(pipeline, lambda name: name in pipeline.frozen):
+        is_taught = any(reader.may_want_gradient for reader in pipeline.publishers[publisher].readers)
+        if is_taught and publisher not in pipeline.frozen and not _may_be_still(pipeline, publisher):
+            yield _drift(component, publisher)
 
 
 def faults_of_drift(pipeline: Pipeline) -> Iterator[Fault]:
     """The components that stand still on an embedding that moves, once the modes of all parameters are declared."""
-    for name, component in pipeline.components.items() if not _is_allowed(pipeline) else ():
-        for publisher in publishers_read_by(component.model) if _stands_still(pipeline, name) else ():
-            if _ever_moves(pipeline, publisher.name):
-                yield _drift(name, publisher.name)
+    for component, publisher in _dependent(pipeline, lambda name: _stands_still(pipeline, name)):
+        if _ever_moves(pipeline, publisher):
+            yield _drift(component, publisher)
 
 
-def _is_allowed(pipeline: Pipeline) -> bool:
-    return bool(pipeline.config.get("training", {}).get("allow_drift"))
+def _dependent(pipeline: Pipeline, stands_still: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """(component that stands still, publisher that it reads), where drift is not allowed."""
+    if pipeline.config.get("training", {}).get("allow_drift"):
+        return
+    for name, component in pipeline.components.items():
+        if stands_still(name):
+            yield from ((name, publisher.name) for publisher in publishers_read_by(component.model))
 
 
 def _may_be_still(pipeline: Pipeline, publisher: str) -> bool:
