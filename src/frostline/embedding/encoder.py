@@ -23,6 +23,7 @@ from frostline.embedding.attention import always_masked, use_fast_attention
 from frostline.embedding.batches import Batch, SpecialTokens
 from frostline.embedding.cut import Part, Whole
 from frostline.embedding.layouts import layout_of, shape_of
+from frostline.embedding.kernel_caches import bound_kernel_caches
 from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
 from frostline.embedding.packed import inputs_of_row
 from frostline.embedding.pieces import Pieces, Tokenizer
@@ -64,6 +65,7 @@ class Encoder(nn.Module):
         super().__init__()
         if precision not in PRECISIONS:
             raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
+        bound_kernel_caches()
         self.model = model.float()
         self.special = SpecialTokens.of(tokenizer)
         self.can_always_mask = use_fast_attention(model)

@@ -19,6 +19,7 @@ from frostline.config import registry
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.activations import Activations
 from frostline.embedding.embedders import EMBEDDER, forward, numbers_of
+from frostline.embedding.kernel_caches import bound_kernel_caches
 from frostline.embedding.maxout_window import Sequences
 from frostline.embedding.precisions import PRECISIONS
 from frostline.errors import ConfigError, did_you_mean
@@ -40,6 +41,7 @@ class Tok2Vec:
     keeps_files = False
 
     def __init__(self, embed: Model, encode: Model | None = None, *, precision: str = "float32") -> None:
+        bound_kernel_caches()
         self.embed = per_token(embed)
         self.encode = encode
         self.precision = precision
