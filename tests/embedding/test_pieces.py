@@ -108,7 +108,7 @@ def test_the_table_stays_in_its_bounds_and_the_pieces_right(max_entries: int) ->
     table = PieceTable(wordpiece_tokenizer(), max_entries=max_entries)
     fresh = PieceTable(wordpiece_tokenizer())
     for start in range(0, len(TEXT), 3):
-        doc = Doc.from_words([*TEXT[start : start + 4], "the", "x" * 99])
+        doc = Doc.from_words([*TEXT[start : start + 4], "the", "x" * 300])
 
         assert table.pieces_of([doc]).ids.tolist() == fresh.pieces_of([doc]).ids.tolist()
         assert len(table) <= max_entries

@@ -69,3 +69,8 @@ def test_take_gives_a_missing_row_for_minus_one() -> None:
 
     assert column.take(np.array([1, -1, 0, 1])).values() == ["b", None, "a", "b"]
     assert StringColumn.from_values([]).take(np.array([-1])).values() == [None]
+
+
+@given(VALUES)
+def test_texts_are_the_values_with_nothing_where_they_are_missing(values: list[str | None]) -> None:
+    assert StringColumn.from_values(values).texts() == [value or "" for value in values]

@@ -22,8 +22,8 @@ from frostline.embedding.adapters import ADAPTER, AdapterSettings, add_adapters,
 from frostline.embedding.attention import always_masked, use_fast_attention
 from frostline.embedding.batches import Batch, SpecialTokens
 from frostline.embedding.cut import Part, Whole
-from frostline.embedding.layouts import layout_of, shape_of
 from frostline.embedding.kernel_caches import bound_kernel_caches
+from frostline.embedding.layouts import layout_of, shape_of
 from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
 from frostline.embedding.packed import inputs_of_row
 from frostline.embedding.pieces import Pieces, Tokenizer

@@ -7,7 +7,7 @@ tokens, windows and padding are others' business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Tokenizer: TypeAlias = Any  # a fast tokenizer of transformers, which come without usable types
 
-MAX_KEPT_LENGTH = 64  # characters; a longer text is encoded anew each time, so that the table's bytes are bounded too
+MAX_KEPT_LENGTH = 256  # characters; a longer text is encoded anew each time, so that the table's bytes are bounded too
 _PROBES = ("a", "the", "1", "x")
 
 
@@ -54,23 +54,23 @@ class PieceTable:
         self.tokenizer = tokenizer
         self.max_entries = max_entries
         self.marks_spaces = marks_spaces(tokenizer)
-        self._table: dict[str, tuple[int, ...]] = {}
+        self._kept = _Encoded()
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._kept)
 
     def pieces_of(self, docs: Sequence[Doc]) -> Pieces:
         """The pieces of all tokens of `docs`, in order."""
         texts: list[str] = []
         for doc in docs:
             texts += self.texts_of(doc)
-        table = self._lookup(texts)
-        found = [table[text] for text in texts]
-        n_pieces_of_token = np.fromiter(map(len, found), dtype=np.int32, count=len(found))
-        n_pieces = int(n_pieces_of_token.sum(dtype=np.int64))
+        try:
+            ids, n_pieces_of_token = self._kept.pieces_of(texts)
+        except KeyError:
+            ids, n_pieces_of_token = self._holding(texts).pieces_of(texts)
         n_tokens_of_doc = np.fromiter(map(len, docs), dtype=np.int32, count=len(docs))
         return Pieces(
-            ids=np.fromiter(chain.from_iterable(found), dtype=np.int64, count=n_pieces),
+            ids=ids,
             n_pieces_of_token=n_pieces_of_token,
             n_tokens_of_doc=n_tokens_of_doc,
             n_pieces_of_doc=sums_of_segments(n_pieces_of_token, n_tokens_of_doc),
@@ -78,28 +78,69 @@ class PieceTable:
 
     def texts_of(self, doc: Doc) -> list[str]:
         """What is encoded for each token: its word, and the space before it where the tokenizer is to see that."""
-        words = [word or "" for word in doc.words.values()]
+        words = doc.words.texts()
         if not self.marks_spaces or not words:
             return words
         spaces = doc.spaces.tolist()
         return [words[0], *(" " + word if space else word for word, space in zip(words[1:], spaces, strict=False))]
 
-    def _lookup(self, texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """A table that holds every one of `texts`; the kept table where it does, else one for this batch."""
+    def _holding(self, texts: Iterable[str]) -> _Encoded:
+        """What holds every one of `texts`: all that is kept, or else this batch alone."""
         distinct = dict.fromkeys(texts)
-        missing = [text for text in distinct if text not in self._table]
-        if not missing:
-            return self._table
+        missing = [text for text in distinct if text not in self._kept]
         encoded = dict(zip(missing, encode_words(self.tokenizer, missing), strict=True))
-        kept = {text: ids for text, ids in encoded.items() if len(text) <= MAX_KEPT_LENGTH}
-        if len(self._table) + len(kept) > self.max_entries:
-            known = {text: self._table[text] for text in distinct if text in self._table}
-            encoded = known | encoded
-            kept = dict(list((known | kept).items())[: self.max_entries])
-            self._table = kept
-            return encoded
-        self._table |= kept
-        return self._table if len(kept) == len(encoded) else self._table | encoded
+        short = {text: ids for text, ids in encoded.items() if len(text) <= MAX_KEPT_LENGTH}
+        fits = len(self._kept) + len(short) <= self.max_entries
+        if fits and len(short) == len(encoded):
+            self._kept.add(short)
+            return self._kept
+        batch = {text: encoded[text] if text in encoded else self._kept[text] for text in distinct}
+        if not fits:
+            short = dict([item for item in batch.items() if len(item[0]) <= MAX_KEPT_LENGTH][: self.max_entries])
+            self._kept = _Encoded()
+        self._kept.add(short)
+        alone = _Encoded()
+        alone.add(batch)
+        return alone
+
+
+class _Encoded:
+    """Texts and their pieces, laid out so that a batch's are gathered without a loop over its tokens."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._ids = np.zeros(0, dtype=np.int32)  # of all texts, one behind the other
+        self._n_pieces = np.zeros(0, dtype=np.int32)  # (n_texts,)
+        self._first = np.zeros(0, dtype=np.int64)  # (n_texts,) where each one's begin
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._rows
+
+    def __getitem__(self, text: str) -> tuple[int, ...]:
+        row = self._rows[text]
+        return tuple(self._ids[self._first[row] : self._first[row] + self._n_pieces[row]].tolist())
+
+    def add(self, encoded: Mapping[str, tuple[int, ...]]) -> None:
+        """Take in texts that are not there yet."""
+        n_pieces = np.fromiter(map(len, encoded.values()), dtype=np.int32, count=len(encoded))
+        ids = np.fromiter(chain.from_iterable(encoded.values()), dtype=np.int32, count=int(n_pieces.sum()))
+        first = len(self._ids) + np.cumsum(n_pieces, dtype=np.int64) - n_pieces
+        self._rows |= zip(encoded, range(len(self), len(self) + len(encoded)), strict=True)
+        self._ids = np.concatenate((self._ids, ids))
+        self._n_pieces = np.concatenate((self._n_pieces, n_pieces))
+        self._first = np.concatenate((self._first, first))
+
+    def pieces_of(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The texts' ids one behind the other, and how many are each text's; KeyError where a text is not there."""
+        rows = np.fromiter(map(self._rows.__getitem__, texts), dtype=np.int64, count=len(texts))
+        n_pieces = self._n_pieces[rows]
+        ends = np.cumsum(n_pieces, dtype=np.int64)
+        shifts = self._first[rows] - ends + n_pieces
+        places = np.repeat(shifts, n_pieces) + np.arange(len(shifts) and ends[-1])
+        return self._ids[places].astype(np.int64), n_pieces
 
 
 def encode_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[int, ...]]:

@@ -48,7 +48,7 @@ def activation_key(doc: Doc, spans: NDArray[np.int64] | None = None) -> bytes:
     Args:
         spans: (n_spans, 2) the tokens that a getter chose; None where windows depend on lengths alone.
     """
-    words = [word or "" for word in doc.words.values()]
+    words = doc.words.texts()
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     digest.update(np.array([len(words), -1 if spans is None else len(spans)], dtype="<i8").tobytes())
     if spans is not None:

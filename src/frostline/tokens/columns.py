@@ -89,6 +89,13 @@ class StringColumn:
         table = self.table  # of a whole corpus, maybe: not to be copied for one doc
         return [table[code] if code >= 0 else None for code in self.codes.tolist()]
 
+    def texts(self) -> list[str]:
+        """The rows as strings, "" where missing."""
+        table, codes = self.table, self.codes.tolist()
+        if self.is_missing.any():
+            return [table[code] if code >= 0 else "" for code in codes]
+        return [table[code] for code in codes]
+
     def take(self, rows: npt.NDArray[np.integer[Any]]) -> StringColumn:
         """The rows at these indices, in their order; an index of -1 gives a missing row."""
         if len(self) == 0:

@@ -90,7 +90,7 @@ def cosine(first: Floats, second: Floats) -> float:
 
 
 def _words(doc: Doc, start: int, end: int) -> list[str]:
-    return [word or "" for word in doc.words[start:end].values()]
+    return doc.words[start:end].texts()
 
 
 def _vectors_of(doc: Doc) -> WordVectors:
