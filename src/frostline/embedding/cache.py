@@ -203,9 +203,9 @@ class ActivationCache:
             while self._places and max(p.offset + p.n_bytes for p in self._places.values()) > self.max_bytes:
                 del self._places[max(self._places, key=lambda one: self._places[one].offset)]
         if not self._places and size:  # a new file: whoever still reads the old one may go on with it
-            os.close(self._data)
             self._data_file.unlink()
-            self._data = os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
+            old, self._data = self._data, os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
+            os.close(old)
         self._unproved = set(self._places)
         self._room.occupy(sorted((place.offset, place.n_bytes) for place in self._places.values()))
         self._rewrite_journal()
