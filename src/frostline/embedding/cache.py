@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frostline import files
+from frostline.config.schemas import ACTIVATION_CACHE_MIB
 from frostline.digest import canonical_json
 from frostline.embedding.store import KEY_BYTES, as_bytes, byte_view, dtype_of
 from frostline.errors import StoreError
 
 DATA, INDEX = "data.bin", "index.bin"
-DEFAULT_MAX_BYTES = 16 << 30
 
 _MAGIC = b"frostline activation cache 2\n"
 _ENTRY = struct.Struct(f"<c{KEY_BYTES}sqIQII")  # put or drop, key, offset, layers, pieces, width, crc32 of the values
@@ -67,7 +67,7 @@ class ActivationCache:
         folder: Path,
         settings: Mapping[str, Any],
         *,
-        max_bytes: int = DEFAULT_MAX_BYTES,
+        max_bytes: int = ACTIVATION_CACHE_MIB << 20,
         storage: str = "float32",
     ) -> None:
         self.settings = dict(settings)
