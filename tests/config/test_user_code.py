@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+import torch  # noqa: F401  (before sys.modules is another one: it can't be loaded twice)
 
 from frostline.config.user_code import code_of, import_file
 
@@ -53,6 +55,17 @@ def test_what_a_loaded_package_imports_by_relative_names_counts(project: Path) -
     assert sorted(names) == ["__init__.py", "inner.py", "leaf.py", "mycode.py"]
 
 
+def test_what_is_imported_later_from_a_package_that_nobody_has_loaded_counts(project: Path) -> None:
+    import_file(project / "mycode.py")
+    before = code_of([project / "mycode.py"])
+    (project / "mypackage_of_code" / "leaf.py").write_text("B = 3\n")
+
+    after = code_of([project / "mycode.py"])
+
+    assert [name for (name, old), (_, new) in zip(before, after, strict=True) if old != new] == ["leaf.py"]
+    assert "mypackage_of_code" not in sys.modules
+
+
 @pytest.mark.parametrize("changed", ["mycode.py", "beside_mycode.py"])
 def test_contents_count_and_places_do_not(project: Path, changed: str) -> None:
     import_file(project / "mycode.py")
@@ -60,8 +73,7 @@ def test_contents_count_and_places_do_not(project: Path, changed: str) -> None:
     moved = project.rename(project.with_name(f"{project.name}-moved"))
     (project / "beside_mycode.py").parent.mkdir()
     (project / "beside_mycode.py").write_bytes((moved / "beside_mycode.py").read_bytes())
-    (project / "mypackage_of_code").mkdir()
-    (project / "mypackage_of_code" / "__init__.py").write_text("")
+    shutil.copytree(moved / "mypackage_of_code", project / "mypackage_of_code")
     assert code_of([moved / "mycode.py"]) == before
 
     place = moved if changed == "mycode.py" else project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -54,6 +55,25 @@ def test_a_second_process_with_other_settings_leaves_the_first_its_values(tmp_pa
 
     assert len(second) == 0
     assert all(same(first, key, values) for key, values in entries())
+
+
+def test_a_cache_that_could_not_be_emptied_closes_no_file_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "c")
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(self)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError) as caught:
+        ActivationCache(tmp_path / "c", {**SETTINGS, "precision": "other"})
+    others = [os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT) for _ in range(4)]
+    del caught
+    gc.collect()
+
+    for descriptor in others:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("n_lost", [1, 30, 48])

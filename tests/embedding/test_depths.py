@@ -233,6 +233,19 @@ def test_a_depth_holds_until_a_block_of_code_says_otherwise_and_asking_changes_n
     assert depth.holds
 
 
+def test_the_models_own_list_of_layers_stays_whole_whatever_interrupts_a_call() -> None:
+    encoder, depth = frozen_encoder("bert")
+    own = encoder.model.encoder.layer
+    whole, seen = list(own), []
+    encoder.model.embeddings.register_forward_hook(lambda *ignored: seen.append(list(own)))
+    pieces = pieces_of(encoder)
+
+    upper_of(depth, pieces, windows_of(pieces, window=60, stride=60))
+
+    assert len(seen) > 1 and all(layers == whole for layers in seen)
+    assert encoder.model.encoder.layer is own
+
+
 def test_the_digest_is_that_of_the_lower_part() -> None:
     encoder, depth = frozen_encoder("bert")
     before = depth.digest()

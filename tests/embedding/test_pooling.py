@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -140,6 +141,15 @@ def test_a_pooling_may_hold_constants_and_call_itself() -> None:
     assert reading_of(made) is not None
     assert [name for name, pooling in {**BY_MODE, "scaled": scaled}.items() if weights_in(pooling)] == []
     assert pool(torch.ones(2, 1), torch.tensor([2]), mode="tests.constant.v1").tolist() == [[2.0]]
+
+
+def test_an_attribute_is_not_taken_for_a_global_of_its_name() -> None:
+    factors = SimpleNamespace(LINEAR=2.0)
+
+    def scaled(vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return BY_MODE["mean"](vectors * factors.LINEAR, lengths)
+
+    assert weights_in(scaled) is None
 
 
 def test_numbers_of_pieces_that_do_not_add_up_are_refused() -> None:

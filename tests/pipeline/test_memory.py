@@ -45,6 +45,18 @@ def test_gradient_checkpointing_changes_no_bit_of_a_gradient(encoder: Path, kind
     assert sum(bool(values.any()) for name, values in found[0].items() if "transformer" in name) > 20
 
 
+def test_gradient_checkpointing_outlives_the_replacing_of_listeners(encoder: Path) -> None:
+    found = []
+    for checkpointing in (False, True):
+        settings = {"gradient_checkpointing": checkpointing, "transformer_settings": DROPOUT}
+        pipeline = make_pipeline(make_config(encoder, ["listener", "listener"], settings=settings), make_docs())
+        pipeline.replace_listeners("tagger")
+        found.append(gradients_of(pipeline))
+
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    assert sum(bool(values.any()) for name, values in found[0].items() if "transformer" in name) > 20
+
+
 def test_an_encoder_that_cannot_compute_its_layers_twice_says_so_with_the_configs_place(tmp_path: Path) -> None:
     save_encoder(encoder_of("mpnet"), tmp_path / "e")
     settings = {"gradient_checkpointing": True, "transformer_settings": {}}

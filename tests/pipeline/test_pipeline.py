@@ -12,12 +12,15 @@ import torch
 import frostline
 from frostline.config import Config
 from frostline.errors import ConfigError, ModelFileError, UsageError
+from frostline.layers.modes import named_modules
+from frostline.layers.module_tree import tree_of
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import assemble
+from frostline.pipeline.wiring import assemble, named_embedders
 from frostline.tokens import Doc, Example
 from frostline.training.optimizer import build_adam
 from tests.pipeline.tiny import examples_of, make_config, make_docs, make_encoder, make_pipeline
+from tests.pipeline.tok2vec import with_tok2vec
 
 KINDS = ["listener", "annotating", "independent", "detached"]
 
@@ -40,6 +43,18 @@ def trained(encoder: Path, kind: str, *, n_steps: int = 3, **options: object) ->
 
 def weights_of(pipeline: Pipeline) -> dict[str, bytes]:
     return {name: values.numpy().tobytes() for name, values in pipeline.parameters.named_values.items()}
+
+
+def test_a_components_own_embedders_are_called_as_its_modules_are(encoder: Path) -> None:
+    config = make_config(encoder, ["independent"])
+    pipeline, *others = (make_pipeline(one, make_docs()) for one in (with_tok2vec(config), config, config))
+    model = pipeline.part("tagger").model
+    model.layers.extend(other.part("tagger").model for other in others)
+
+    names = [name for name, _ in named_embedders(pipeline, "tagger")]
+
+    assert names == ["tagger.tok2vec", "tagger.transformer", "tagger.transformer-1"]
+    assert set(names) <= {name for name, _ in named_modules("tagger", tree_of(model))}
 
 
 @pytest.mark.parametrize("kind", KINDS)

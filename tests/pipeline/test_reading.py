@@ -277,9 +277,17 @@ def test_drift_is_found_however_it_is_declared(
         make_pipeline(config, make_docs())
 
 
-@pytest.mark.parametrize("way", ["sample", "piece by piece", "by height"])
+WAYS_OF_FREEZING = {
+    "sample": {"transformer.*": "sample"},
+    "piece by piece": {"transformer.model.*": "frozen"},
+    "by a pattern for the name": {"trans*": "frozen"},
+    "by height": {},
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OF_FREEZING)
 def test_nothing_drifts_where_nothing_moves(encoder: Path, way: str) -> None:
-    modes = {"sample": {"transformer.*": "sample"}, "piece by piece": {"transformer.model.*": "frozen"}}.get(way, {})
+    modes = WAYS_OF_FREEZING[way]
     config = make_config(encoder, ["listener", "listener"], frozen=["tagger"], modes=modes)
     if way == "by height":
         config["training"]["freezing"] = {"lowest_layers": {"transformer": 2}}

@@ -152,3 +152,25 @@ def test_an_evaluation_that_does_not_fit_the_memory_guesses_the_same_in_halves(
     assert asked == [12, 6, 3, 3, 6, 3, 3]
     assert read_all(tmp_path / "limited") == read_all(tmp_path / "whole")
     assert capsys.readouterr().err.count("a batch of the evaluation did not fit") == 1
+
+
+def test_a_window_that_does_not_fit_the_memory_is_named_by_its_own_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(tmp_path)
+    config["training"] |= {"max_epochs": 1, "on_out_of_memory": "halve"}
+    asked: list[int] = []
+    forward = Encoder.forward
+
+    def limited(self: Encoder, pieces: Any, windows: Windows, *, is_train: bool, **settings: Any) -> torch.Tensor:
+        if not is_train:
+            asked.append(int(windows.n_pieces.sum()))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, pieces, windows, is_train=is_train, **settings)
+
+    monkeypatch.setattr(Encoder, "forward", limited)
+    with pytest.raises(TrainingError) as error:
+        pretrain(config, tmp_path / "limited")
+
+    assert asked[-1] < asked[0]
+    assert f"of {asked[-1]} pieces" in str(error.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import torch
 from frostline.embedding.encoder import Encoder
 from frostline.errors import ConfigError, TrainingError
 from frostline.layers.randomness import Clock
+from frostline.pipeline.fitting import Fitting
 from frostline.pipeline.pipeline import Pipeline
-from frostline.tokens import Example
+from frostline.tokens import Doc, Example
 from frostline.training.checking import check_luck
 from frostline.training.out_of_memory import Updates, is_out_of_memory
 from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipeline
@@ -190,6 +191,18 @@ def test_other_errors_of_an_evaluation_stay_what_they_are(encoder: Path, monkeyp
 
     with pytest.raises(ValueError, match="shapes differ"):
         pipeline.evaluate(make_docs())
+
+
+def test_an_evaluation_ends_where_what_does_not_fit_is_one_doc_beside_an_empty_one() -> None:
+    asked: list[int] = []
+
+    def predict(docs: Sequence[Doc]) -> None:
+        asked.append(len(docs))
+        assert len(asked) < 3
+        raise no_memory()
+
+    with pytest.raises(TrainingError, match="of 1 words"):
+        list(Fitting().predicted([Doc.from_words(["the"]), Doc.from_words([])], predict, policy="halve"))
 
 
 def test_a_strict_run_may_not_depend_on_whether_memory_runs_out() -> None:

@@ -27,6 +27,8 @@ Dropout: TypeAlias = Annotated[float, Field(ge=0.0, lt=1.0)]  # at 1 nothing wou
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 
+ACTIVATION_CACHE_MIB = 16384  # of a transformer's private cache
+
 
 def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
@@ -95,7 +97,9 @@ class TrainingSection(Section):
         "none", description='weights that are evaluated and saved: "none" as they are, "mean" of all steps, or a decay'
     )
     activations: dict[str, str] = Field({}, description="frozen publisher = folder that `frostline embed` wrote for it")
-    activation_cache_mib: Count = Field(16384, description="of a transformer, for what its frozen layers give; 0: none")
+    activation_cache_mib: Count = Field(
+        ACTIVATION_CACHE_MIB, description="of a transformer, for what its frozen layers give; 0: none"
+    )
     on_out_of_memory: Literal["fail", "halve"] = Field(
         "fail", description='"halve" tries the step again in batches of half the docs, which is a matter of luck'
     )

@@ -11,6 +11,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TypeAlias
 
@@ -91,16 +92,27 @@ def _prefixes(name: str) -> Iterator[str]:
 
 def _file_of(name: str) -> Path | None:
     """Where a module that is loaded came from, or one that is not would; None where there is none."""
-    loaded = sys.modules.get(name)
-    file = getattr(loaded, "__file__", None)
-    parent = name.rpartition(".")[0]
-    if loaded is None and (not parent or hasattr(sys.modules.get(parent), "__path__")):
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            return None
+    if name in sys.modules:
+        file = getattr(sys.modules[name], "__file__", None)
+    else:
+        spec = _spec_of(name)
         file = spec.origin if spec is not None and spec.has_location else None
     return Path(file).resolve() if file and Path(file).is_file() else None
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    """How a module would be found; nothing is imported for it, the packages that it lies in neither."""
+    parent = name.rpartition(".")[0]
+    try:
+        if not parent:
+            return importlib.util.find_spec(name)
+        folders = getattr(sys.modules.get(parent), "__path__", None)
+        if folders is None:
+            package = _spec_of(parent)
+            folders = package.submodule_search_locations if package is not None else None
+        return None if folders is None else PathFinder.find_spec(name, folders)
+    except (ImportError, KeyError, ValueError):  # KeyError: a folder without __init__.py within another
+        return None
 
 
 def _line_of(error: Exception, path: Path) -> str:

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frostline import files
+from frostline.config.schemas import ACTIVATION_CACHE_MIB
 from frostline.digest import canonical_json
 from frostline.embedding.store import KEY_BYTES, as_bytes, byte_view, dtype_of
 from frostline.errors import StoreError
 
 DATA, INDEX = "data.bin", "index.bin"
-DEFAULT_MAX_BYTES = 16 << 30
 
 _MAGIC = b"frostline activation cache 2\n"
 _ENTRY = struct.Struct(f"<c{KEY_BYTES}sqIQII")  # put or drop, key, offset, layers, pieces, width, crc32 of the values
@@ -67,7 +67,7 @@ class ActivationCache:
         folder: Path,
         settings: Mapping[str, Any],
         *,
-        max_bytes: int = DEFAULT_MAX_BYTES,
+        max_bytes: int = ACTIVATION_CACHE_MIB << 20,
         storage: str = "float32",
     ) -> None:
         self.settings = dict(settings)
@@ -203,9 +203,9 @@ class ActivationCache:
             while self._places and max(p.offset + p.n_bytes for p in self._places.values()) > self.max_bytes:
                 del self._places[max(self._places, key=lambda one: self._places[one].offset)]
         if not self._places and size:  # a new file: whoever still reads the old one may go on with it
-            os.close(self._data)
             self._data_file.unlink()
-            self._data = os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
+            old, self._data = self._data, os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
+            os.close(old)
         self._unproved = set(self._places)
         self._room.occupy(sorted((place.offset, place.n_bytes) for place in self._places.values()))
         self._rewrite_journal()

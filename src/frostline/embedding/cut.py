@@ -1,13 +1,13 @@
 """A transformers model cut in two at a hidden state: its lower layers alone, or its upper ones on what those gave.
 
-For the time of a call the model's list of layers is another one: it ends early, or its lower layers only hand on what
-is given. All else (masks, relative positions, the last norm) stays as the model does it. Whether an encoder bears this
+For the time of a call the model has another list of layers: it ends early, or its lower layers only hand on what is
+given. All else (masks, relative positions, the last norm) stays as the model does it. Whether an encoder bears this
 is depths.py's business, which tries it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -76,12 +76,13 @@ class Lower:
     ) -> list[Tensor]:
         """See `Part`."""
         caught: list[Any] = []
-        with _ending_early(self.cut.layers_in(model), self.cut.depth) as highest:
-            hook = highest.register_forward_hook(lambda module, given, output: caught.append(output))
-            try:
+        below = self.cut.layers_in(model)[: self.cut.depth]
+        hook = below[-1].register_forward_hook(lambda module, given, output: caught.append(output))
+        try:
+            with _going_through(below, model, self.cut.path):
                 model(**inputs)
-            finally:
-                hook.remove()
+        finally:
+            hook.remove()
         (output,) = caught
         return [output[0] if self.cut.n_outputs else output]
 
@@ -106,7 +107,9 @@ class Upper:
         rows[positions] = self.states.index_select(0, places).to(dtype)
         rows = rows.view(*batch.ids.shape, -1)
         given = (rows, *[None] * (self.cut.n_outputs - 1)) if self.cut.n_outputs else rows
-        with _handing_on(self.cut.layers_in(model), self.cut.depth, given):
+        layers_of_model = self.cut.layers_in(model)
+        below, above = layers_of_model[: self.cut.depth], layers_of_model[self.cut.depth :]
+        with _going_through([*(_Given(layer, given) for layer in below), *above], model, self.cut.path):
             return self.cut.whole.hidden_states(model, inputs, batch, layers)
 
 
@@ -126,24 +129,13 @@ class _Given(nn.Module):
 
 
 @contextmanager
-def _ending_early(layers: nn.ModuleList, depth: int) -> Iterator[nn.Module]:
-    """Take the layers above `depth` out for the block; gives the highest that is left."""
-    above = list(layers[depth:])
-    del layers[depth:]
+def _going_through(layers: Iterable[nn.Module], model: HuggingFaceModel, path: str) -> Iterator[None]:
+    """Let a model have these layers for the block. Its own list stays whole: an interrupted run saves what it finds."""
+    above, _, name = path.rpartition(".")
+    owner = model.get_submodule(above)
+    own = getattr(owner, name)
     try:
-        yield layers[depth - 1]
-    finally:
-        layers.extend(above)
-
-
-@contextmanager
-def _handing_on(layers: nn.ModuleList, depth: int, output: Any) -> Iterator[None]:
-    """Let the layers below `depth` give this output, and compute nothing, for the block."""
-    below = list(layers[:depth])
-    for number in range(depth):
-        layers[number] = _Given(below[number], output)
-    try:
+        setattr(owner, name, nn.ModuleList(layers))
         yield
     finally:
-        for number, layer in enumerate(below):
-            layers[number] = layer
+        setattr(owner, name, own)

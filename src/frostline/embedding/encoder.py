@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -40,6 +41,21 @@ HuggingFaceConfig: TypeAlias = Any
 _OF_PRECISION = ("dtype", "BFloat16", "Half")  # what an error says where an encoder's code knows float32 only
 NO_LIMIT = 1 << 20  # pieces in a window of an encoder without a table of positions
 READINGS_AT_ONCE = 32768  # pieces of windows whose vectors wait for others to be averaged with, without a graph
+
+
+@dataclass(slots=True)
+class _Again:
+    """How the backward pass computes layers again: in the modes of the latest forward pass.
+
+    No closure: copying an encoder copies this with it, so that each goes by its own modes.
+    """
+
+    model: HuggingFaceModel
+    is_train: bool = False
+
+    def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[object]]:
+        """Around the layers' forward pass, in which this is called, and around the second one."""
+        return nullcontext(), running(self.model, is_train=self.is_train)
 
 
 class Encoder(nn.Module):
@@ -81,7 +97,7 @@ class Encoder(nn.Module):
         self._takes_type_ids = "token_type_ids" in inspect.signature(model.forward).parameters
         self._low = LowPrecisionCopy(self.dtype)
         self.adapter: AdapterSettings | None = None
-        self._is_train = False  # of the latest forward, for what the backward pass computes again
+        self._again = _Again(model=self.model)
         if checkpointing:
             self._compute_layers_twice()
 
@@ -192,7 +208,7 @@ class Encoder(nn.Module):
                 pieces.ids, some, special, max_batch_pieces=max_batch_pieces, device=self.device.type
             )
 
-        self._is_train = is_train
+        self._again.is_train = is_train
         with running(self, is_train=is_train), _seeded(seed, self.device):
             if torch.is_grad_enabled():
                 return self._in_graph(batches(windows), windows, len(pieces), self._numbers(layers), part)
@@ -231,17 +247,13 @@ class Encoder(nn.Module):
 
     def _compute_layers_twice(self) -> None:
         """Keep each layer's input only; the backward pass computes the layer again, with the same dropout."""
-
-        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[object]]:
-            return nullcontext(), running(self, is_train=self._is_train)  # called in the forward pass
-
         if not getattr(self.model, "supports_gradient_checkpointing", False):
             raise ConfigError(
                 f"A {self.model.config.model_type} encoder can't compute its layers twice.",
                 where="gradient_checkpointing",
                 fix="Set it to false; fewer words in a batch, or smaller windows, save memory too.",
             )
-        settings = {"use_reentrant": False, "context_fn": contexts}
+        settings = {"use_reentrant": False, "context_fn": self._again.contexts}
         self.model.config.use_cache = False
         if hasattr(self.model, "activation_checkpointing_enable"):
             self.model.activation_checkpointing_enable(settings)

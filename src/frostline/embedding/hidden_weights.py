@@ -6,6 +6,7 @@ in these. A tensor that wants no gradient is a constant, and allowed.
 
 from __future__ import annotations
 
+import dis
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -64,8 +65,8 @@ def _held_by(one: Any) -> Iterator[Any]:
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
-    """The globals that a function's code may name, those of functions inside of it too."""
-    yield from code.co_names
+    """The globals that a function's code names, those of functions inside of it too; attributes are none."""
+    yield from (one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names_in(inner)

@@ -77,7 +77,7 @@ def _may_be_still(pipeline: Pipeline, publisher: str) -> bool:
     """Whether something in the config may freeze a publisher, and only its modules tell how much of it."""
     patterns = pipeline.config["pipeline"].get("modes") or {}
     lowest = (pipeline.config["training"].get("freezing") or {}).get("lowest_layers") or {}
-    touching = re.compile(rf"{re.escape(publisher)}(\.|$)|[*?\[]")
+    touching = re.compile(rf"{re.escape(publisher)}(\.|$)|[^.]*[*?\[]")
     return publisher in lowest or any(touching.match(pattern) for pattern in patterns)
 
 

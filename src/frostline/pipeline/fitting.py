@@ -43,11 +43,12 @@ class Fitting:
                 if not is_out_of_memory(error):
                     raise
                 n_words = sum(map(len, parts[0]))
-                if policy != "halve" or len(parts[0]) < 2:
+                max_words = max(1, n_words // 2)
+                if policy != "halve" or len(divided(parts[0], max_words, len)) < 2:
                     raise does_not_fit(f"{n_words} words", policy) from error
                 if self.max_words is None:
                     say(HALVES)
-                self.max_words = max(1, n_words // 2)
+                self.max_words = max_words
             else:
                 yield from zip(parts.pop(0), predictions, strict=True)
                 continue

@@ -73,7 +73,7 @@ def plan_freezing(pipeline: Pipeline, trees: Mapping[str, nn.Module], schedules:
     if schedules:
         modes.declare(freezing.trees, _declared(pipeline, freezing))
     for name in schedules:
-        _mark_stages(pipeline, freezing, name)
+        _mark_stages(freezing, name)
         freezing.n_moving[name] = _moving_at(freezing, name, 0, None)
     return freezing
 
@@ -200,7 +200,7 @@ def _moving_at(freezing: Freezing, name: str, step: int, last_score: float | Non
     return max(0, min(int(value), len(freezing.stacks[name])))
 
 
-def _mark_stages(pipeline: Pipeline, freezing: Freezing, name: str) -> None:
+def _mark_stages(freezing: Freezing, name: str) -> None:
     """Name the group of each layer's parameters that may ever move, and refuse a plan that could move none."""
     encoder = _encoder(freezing, name, UNFREEZING)
     if not any(parameter.requires_grad for parameter in encoder.parameters()):

@@ -8,13 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from frostline.embedding.embedders import embedders_in
 from frostline.embedding.transformer import Transformer
 from frostline.layers import modes
 from frostline.layers.module_tree import ThincNode
 from frostline.layers.parameters import ParameterStore
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import models_of, private_embedders
+from frostline.pipeline.wiring import named_embedders
 
 HEADINGS = ("module", "parameters", "mode", "moves", "optimizer group", "bytes")
 
@@ -67,9 +66,8 @@ def as_table(rows: Sequence[Row]) -> list[str]:
 
 def what_is_kept(pipeline: Pipeline) -> Iterator[str]:
     """A sentence for each transformer of which a run keeps what its lower layers give; see embedding/depths.py."""
-    for name, model in models_of(pipeline):
-        shared = ((name, embedder) for embedder in embedders_in(model))
-        for own, embedder in shared if name in pipeline.publishers else private_embedders(name, model):
+    for name in pipeline.order:
+        for own, embedder in named_embedders(pipeline, name):
             if isinstance(embedder, Transformer) and embedder.depth is not None:
                 yield f"{own}: hidden state {embedder.depth.number} never moves, so a run computes what lies below once"
 

@@ -29,7 +29,7 @@ from frostline.errors import ModelFileError
 from frostline.layers.tensor_files import save_tensors
 from frostline.pipeline import vectors
 from frostline.pipeline.pipeline import Pipeline
-from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, private_embedders
+from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, named_embedders
 
 FORMAT_VERSION = 1
 MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors", "*/encoder*/*",
@@ -106,7 +106,7 @@ def _own_weights(pipeline: Pipeline, name: str) -> dict[str, torch.Tensor]:
     }
     owners = [name]
     if name in pipeline.components:
-        owners += [owner for owner, _ in private_embedders(name, model)]
+        owners += [owner for owner, _ in named_embedders(pipeline, name)]
     return {
         key.removeprefix(name)[1:]: values  # behind "/", or behind "." for a private tok2vec's
         for key, values in sorted(pipeline.parameters.named_values.items())

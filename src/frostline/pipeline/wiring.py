@@ -17,7 +17,7 @@ from frostline.config import registry
 from frostline.config.arguments import Fault, raise_faults
 from frostline.config.registry import CONFIG_PATH
 from frostline.embedding.annotation_features import feature_width_of
-from frostline.embedding.embedders import Embedder, check_layer, embedder_nodes, embedder_of, embedders_in
+from frostline.embedding.embedders import Embedder, check_layer, embedders_in
 from frostline.embedding.listener import Reading, build_mix, layer_asked_by, reading_of
 from frostline.embedding.publisher import Publisher
 from frostline.embedding.transformer import Transformer
@@ -97,13 +97,13 @@ def finish(pipeline: Pipeline) -> None:
 
 
 def _owners(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
-    """Who owns which parameters. A component's private encoder is an owner of its own: see `private_embedders`.
+    """Who owns which parameters. A component's private encoder is an owner of its own: see `named_embedders`.
 
     An optimizer can then give encoders and heads their own rates, however the encoder is shared.
     """
     for name, model in models_of(pipeline):
         if name in pipeline.components:
-            for owner, embedder in private_embedders(name, model):
+            for owner, embedder in named_embedders(pipeline, name):
                 yield owner, embedder.module
         yield name, model
 
@@ -120,11 +120,17 @@ def embedders_of(pipeline: Pipeline) -> Iterator[Embedder]:
         yield from embedders_in(model)
 
 
-def private_embedders(name: str, model: Model) -> Iterator[tuple[str, Embedder]]:
-    """The embedders of a component's own, under `<component>.transformer`, `<component>.tok2vec`; further numbered."""
-    for number, node in enumerate(embedder_nodes(model)):
-        embedder = embedder_of(node)
-        yield f"{name}.{embedder.kind}" + (f"-{number}" if number else ""), embedder
+def named_embedders(pipeline: Pipeline, name: str) -> Iterator[tuple[str, Embedder]]:
+    """The embedders of a publisher or component, as configs, optimizers and people call them.
+
+    A publisher's has its name; a component's own are `<component>.transformer`, `<component>.tok2vec`. What repeats is
+    numbered, as modules are (layers/module_tree.py): `transformer-1`.
+    """
+    n_called: dict[str, int] = {}
+    for embedder in embedders_in(pipeline.part(name).model):
+        own = name if name in pipeline.publishers else f"{name}.{embedder.kind}"
+        number = n_called[own] = n_called.get(own, -1) + 1
+        yield f"{own}-{number}" if number else own, embedder
 
 
 def readings_in(model: Model) -> Iterator[Reading]:

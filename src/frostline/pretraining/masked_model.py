@@ -25,7 +25,7 @@ from frostline.files import new_directory, refuse_to_lose, write_text_atomic
 from frostline.layers.out_of_memory import give_up_what_is_cached, is_out_of_memory
 from frostline.layers.parameters import ParameterStore
 from frostline.layers.randomness import Clock, counted, numpy_generator, seed_for
-from frostline.pipeline.fitting import HALVES, does_not_fit
+from frostline.pipeline.fitting import does_not_fit
 from frostline.pretraining.masking import mask
 from frostline.pretraining.wordpieces import CONTINUES, vocabulary_text
 from frostline.tokens import Doc, Example
@@ -161,10 +161,10 @@ class MaskedModel:
             if not is_out_of_memory(error):
                 raise
             if self.on_out_of_memory != "halve" or len(text.windows) < 2:
-                raise does_not_fit(f"{len(text.pieces)} pieces", self.on_out_of_memory) from error
+                raise does_not_fit(f"{int(text.windows.n_pieces.sum())} pieces", self.on_out_of_memory) from error
         give_up_what_is_cached()
         if not self._has_told:
-            say(HALVES)
+            say("a batch of the evaluation did not fit the memory: it is tried again in halves")
             self._has_told = True
         return sum(self._n_right(half) for half in text.halves() if len(half.targets))
 

@@ -35,8 +35,8 @@ from frostline.pipeline.wiring import (
     faults_of_layers,
     make_part,
     models_of,
+    named_embedders,
     path_of,
-    private_embedders,
     put_together,
 )
 from frostline.training.driver import check_ending
@@ -194,9 +194,7 @@ def _of_modules(pipeline: Pipeline) -> Iterator[Finding]:
     """
     modes = pipeline.config["pipeline"].get("modes") or {}
     for name, model in models_of(pipeline):
-        owners = [owner for owner, _ in private_embedders(name, model)] if name in pipeline.components else [name]
-        for owner, node in zip(owners, embedder_nodes(model), strict=False):
-            embedder = embedder_of(node)
+        for (owner, embedder), node in zip(named_embedders(pipeline, name), embedder_nodes(model), strict=True):
             patterns = [pattern for pattern in modes if pattern.startswith(f"{owner}.") and pattern != f"{owner}.*"]
             if not isinstance(embedder, Transformer) or not (patterns or embedder.settings.adapter):
                 continue
@@ -220,10 +218,8 @@ def _below(finding: Finding, path: str) -> Finding:
 def _of_freezing(pipeline: Pipeline, n_states: Mapping[int, int]) -> Iterator[Finding]:
     """Names that are no transformer's, more layers than an encoder has, schedules that can't be made."""
     freezing = (pipeline.config.get("training") or {}).get("freezing") or {}
-    known: dict[str, Embedder] = {name: publisher.embedder for name, publisher in pipeline.publishers.items()}
-    for name, component in pipeline.components.items():
-        known.update(private_embedders(name, component.model))
-    known = {name: embedder for name, embedder in known.items() if isinstance(embedder, Transformer)}
+    embedders = (pair for name in pipeline.order for pair in named_embedders(pipeline, name))
+    known = {name: embedder for name, embedder in embedders if isinstance(embedder, Transformer)}
     for key in ("lowest_layers", "unfreezing"):
         for name, value in (freezing.get(key) or {}).items():
             path = f"training.freezing.{key}.{name}"

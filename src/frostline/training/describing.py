@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from frostline.embedding.depths import why_not_cut
-from frostline.embedding.embedders import embedders_in
 from frostline.embedding.transformer import Transformer
 from frostline.pipeline.serialize import load
-from frostline.pipeline.wiring import assemble, models_of
+from frostline.pipeline.wiring import assemble, named_embedders
 from frostline.training.initialize import load_encoders
 
 
@@ -27,22 +26,24 @@ def describe_transformers(source: Path | dict[str, Any]) -> dict[str, dict[str, 
         pipeline = assemble(source)
         load_encoders(pipeline)
     found: dict[str, dict[str, Any]] = {}
-    for name, model in models_of(pipeline):
-        transformers = [one for one in embedders_in(model) if isinstance(one, Transformer)]
-        for number, transformer in enumerate(transformers):
-            own = name if name in pipeline.publishers else f"{name}.transformer"
-            facts: dict[str, Any] = dict(transformer.ready.facts())
-            reason = why_not_cut(transformer.ready)
-            facts |= {
-                "rows_reason": facts["rows_reason"] or None,
-                "keeps_still_layers": not reason,
-                "keeps_still_layers_reason": reason or None,
-                "window": transformer.window,
-                "stride": transformer.stride,
-                "windows": "by length" if transformer.settings.getter is None else "chosen by a getter",
-                "batch_pieces": transformer.settings.max_batch_pieces,
-                "gradient_checkpointing": transformer.settings.gradient_checkpointing,
-                "storage": transformer.settings.storage,
-            }
-            found[own if not number else f"{own}-{number}"] = facts
+    for part in pipeline.order:
+        for name, transformer in named_embedders(pipeline, part):
+            if isinstance(transformer, Transformer):
+                found[name] = _facts_of(transformer)
     return found
+
+
+def _facts_of(transformer: Transformer) -> dict[str, Any]:
+    facts: dict[str, Any] = dict(transformer.ready.facts())
+    reason = why_not_cut(transformer.ready)
+    return facts | {
+        "rows_reason": facts["rows_reason"] or None,
+        "keeps_still_layers": not reason,
+        "keeps_still_layers_reason": reason or None,
+        "window": transformer.window,
+        "stride": transformer.stride,
+        "windows": "by length" if transformer.settings.getter is None else "chosen by a getter",
+        "batch_pieces": transformer.settings.max_batch_pieces,
+        "gradient_checkpointing": transformer.settings.gradient_checkpointing,
+        "storage": transformer.settings.storage,
+    }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.config import registry
+from frostline.config.schemas import ACTIVATION_CACHE_MIB
 from frostline.config.user_code import CodeFiles
 from frostline.embedding.cache import ActivationCache
 from frostline.embedding.store import open_activations
@@ -70,7 +71,7 @@ def train(
     check_vectors(pipeline)
     digest = digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest), code)
     cache = output / PRIVATE_CACHE  # of a run that was killed, where it left one
-    max_mib = training.get("activation_cache_mib", 16384)
+    max_mib = training.get("activation_cache_mib", ACTIVATION_CACHE_MIB)
     attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib, run=digest)
     try:
         return drive(
@@ -110,7 +111,7 @@ def _read_by(pipeline: Pipeline, **corpora: str) -> dict[str, str]:
 
 
 def attach_stores(
-    pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = 16384, run: str = ""
+    pipeline: Pipeline, paths: Mapping[str, str], cache: Path, *, max_mib: int = ACTIVATION_CACHE_MIB, run: str = ""
 ) -> None:
     """Let frozen transformers read their activations where they are, and keep what they compute themselves.
 
