@@ -24,9 +24,10 @@ from frostline.embedding.pieces import Pieces
 from frostline.embedding.transformer import Transformer
 from frostline.embedding.windows import Windows
 from frostline.layers.modes import declare
+from frostline.pipeline.wiring import embedders_of
 from frostline.tokens import Doc
 from frostline.training.loop import StepResult
-from frostline.training.run import PRIVATE_CACHE, train
+from frostline.training.run import PRIVATE_CACHE, attach_stores, train
 from tests.embedding.families import encoder_of
 from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipeline
 from tests.training.test_frozen_runs import CHANGES, bytes_of, config_of, folder, made
@@ -296,6 +297,26 @@ def test_another_depth_or_an_encoder_frozen_as_a_whole_never_meets_a_stale_entry
 
     assert len(with_cache(still_below(made(source), 1), tmp_path / "cache")) == 0
     assert len(ActivationCache(tmp_path / "cache", made(source).store_settings())) == 0
+
+
+@pytest.mark.parametrize("kind", ["partly", "wholly"])
+def test_a_block_of_code_that_frees_what_was_frozen_never_meets_a_stale_entry(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    docs = make_docs()
+    pipeline = make_pipeline(partly(folder) if kind == "partly" else wholly(folder), docs)
+    (one,) = (embedder for embedder in embedders_of(pipeline) if isinstance(embedder, Transformer))
+    attach_stores(pipeline, {}, tmp_path / "cache")
+    before = one.compute(docs, is_train=False).pieces
+
+    with pipeline.modes({"transformer.*": "train"}):
+        for weight in one.ready.parameters():
+            weight.data.mul_(1.5)
+    after = one.compute(docs, is_train=False).pieces
+    (one.lower_stores if kind == "partly" else one.stores).clear()
+
+    assert not torch.equal(after, before)
+    assert torch.equal(after, one.compute(docs, is_train=False).pieces)
 
 
 def test_readers_of_other_layers_share_what_is_kept(folder: Path, tmp_path: Path) -> None:

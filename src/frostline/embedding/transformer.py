@@ -223,6 +223,13 @@ class Transformer:
         """See up to which hidden state the encoder never moves, once its modes are declared."""
         self.depth = find_depth(self.ready, at_most=min(self.layer_numbers()))
 
+    def forget_what_moves(self) -> None:
+        """Let go of stores whose numbers a step may change from now on: a block of code can free what was frozen."""
+        if any(parameter.requires_grad for parameter in self.ready.parameters()):
+            self.stores.clear()
+        if self.depth is not None and any(weight.requires_grad for weight in self.depth.weights.values()):
+            self.lower_stores.clear()
+
     def store_settings(self) -> dict[str, Any]:
         """Everything that frozen activations depend on beside what a doc's key holds."""
         return self._settings(self.ready.digest()) | {"layers": list(self.layer_numbers())}

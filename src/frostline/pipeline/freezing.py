@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from frostline.embedding.adapters import MODES
-from frostline.embedding.embedders import embedder_nodes, embedder_of
+from frostline.embedding.embedders import embedder_nodes, embedder_of, embedders_in
 from frostline.embedding.encoder import Encoder
 from frostline.embedding.layer_stack import stack_of
 from frostline.embedding.listener import COPY_OF
+from frostline.embedding.transformer import Transformer
 from frostline.errors import ConfigError, did_you_mean
 from frostline.layers import modes
 from frostline.layers.module_tree import stand_still
@@ -134,6 +135,10 @@ def declare(pipeline: Pipeline) -> None:
             stand_still(freezing.trees[publisher.name])  # nobody teaches it: not even weight decay may move it
     if pipeline.parameters.groups and _what_moves(freezing) != before:
         pipeline.parameters.refresh()
+        for name in pipeline.order:
+            for embedder in embedders_in(pipeline.part(name).model):
+                if isinstance(embedder, Transformer):
+                    embedder.forget_what_moves()
 
 
 def _declared(pipeline: Pipeline, freezing: Freezing) -> dict[str, str]:

@@ -72,8 +72,8 @@ def train(
     digest = digest_of_run(config, _read_by(pipeline, train=train_docs.digest, dev=dev_docs.digest), code)
     cache = output / PRIVATE_CACHE  # of a run that was killed, where it left one
     max_mib = training.get("activation_cache_mib", ACTIVATION_CACHE_MIB)
-    attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib, run=digest)
     try:
+        attach_stores(pipeline, training.get("activations") or {}, cache, max_mib=max_mib, run=digest)
         return drive(
             pipeline,
             train_docs,
