@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from frostline.corpora.store import write_corpus
 from frostline.embedding.cache import ActivationCache
 from frostline.embedding.embedders import embedder_of, load
 from frostline.embedding.store import open_activations
-from frostline.embedding.transformer import Transformer
+from frostline.embedding.transformer import Input, Transformer
 from frostline.errors import ConfigError, UsageError
 from frostline.layers.modes import declare
 from frostline.tokens import Doc
@@ -69,9 +69,9 @@ def n_computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     afresh = Transformer.frozen_activations
 
-    def counting(self: Transformer, docs: Any, *pieces: Any) -> Any:
-        counts.append(len(docs))
-        return afresh(self, docs, *pieces)
+    def counting(self: Transformer, given: Input) -> Any:
+        counts.append(len(given.docs))
+        return afresh(self, given)
 
     monkeypatch.setattr(Transformer, "frozen_activations", counting)
     return counts
@@ -239,11 +239,27 @@ def test_a_changed_word_space_or_window_is_another_entry(folder: Path, tmp_path:
         Doc.from_words(words), Doc.from_words(["The", *words[1:]]), Doc.from_words(words, [False, True, True, False]),
         Doc.from_words(words[:3]), Doc.from_words(["thedog", *words[2:]]),
     ]  # fmt: skip
-    keys = set(one.keys_of(docs))
+    keys = set(one.read(docs).keys())
     overlapping = made(folder / "encoder", windows={"@windows": "test.halves.v1", "overlap": 1})
     strided = made(folder / "encoder")
 
-    assert len(keys | set(overlapping.keys_of(docs)) | set(strided.keys_of(docs))) == 15
+    assert len(keys | set(overlapping.read(docs).keys()) | set(strided.read(docs).keys())) == 15
+
+
+def test_a_getter_of_windows_is_asked_once_for_a_batch_of_which_a_part_is_kept(folder: Path, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def counting(docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
+        asked.append(len(docs))
+        return [[(0, len(doc))] for doc in docs]
+
+    registry.windows("test.counting.v1")(lambda: counting)
+    one, docs = made(folder / "encoder", windows={"@windows": "test.counting.v1"}), make_docs()
+    one.stores.append(ActivationCache(tmp_path / "cache", one.store_settings()))
+    one.compute(docs[:2], is_train=False)
+    one.compute(docs, is_train=False)
+
+    assert asked == [2, len(docs)]
 
 
 @pytest.mark.parametrize("change", [name for name in CHANGES if name != "layers"])

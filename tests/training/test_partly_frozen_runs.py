@@ -21,7 +21,7 @@ from frostline.embedding.cache import ActivationCache
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.layer_stack import stack_of
 from frostline.embedding.pieces import Pieces
-from frostline.embedding.transformer import Transformer
+from frostline.embedding.transformer import Input, Transformer
 from frostline.embedding.windows import Windows
 from frostline.layers.modes import declare
 from frostline.pipeline.wiring import embedders_of
@@ -62,9 +62,9 @@ def n_docs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(len(pieces.n_pieces_of_doc))
         return afresh(self, pieces, windows)
 
-    def counting_whole(self: Transformer, docs: Any, *pieces: Any) -> Any:
-        found.append(len(docs))
-        return whole(self, docs, *pieces)
+    def counting_whole(self: Transformer, given: Input) -> Any:
+        found.append(len(given.docs))
+        return whole(self, given)
 
     monkeypatch.setattr(Transformer, "lower_states", counting)
     monkeypatch.setattr(Transformer, "frozen_activations", counting_whole)
@@ -292,7 +292,7 @@ def test_another_depth_or_an_encoder_frozen_as_a_whole_never_meets_a_stale_entry
     one = still_below(made(source), 2)
     kept = with_cache(one, tmp_path / "cache")
     one.compute(make_docs(), is_train=False)
-    values = kept.get(one.keys_of(make_docs())[0])
+    values = kept.get(one.read(make_docs()).keys()[0])
     assert values is not None and values.shape == (1, 6, 24)  # [CLS] the dog walk ##s [SEP]
 
     assert len(with_cache(still_below(made(source), 1), tmp_path / "cache")) == 0

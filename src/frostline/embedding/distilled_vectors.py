@@ -49,8 +49,9 @@ def vectors_from_transformer(
     for start in range(0, len(distinct), WORDS_AT_ONCE):
         docs = [Doc.from_words([word]) for word in distinct[start : start + WORDS_AT_ONCE]]
         with torch.no_grad():
-            pieces, _ = transformer.frozen_activations(docs)
-            n_pieces = torch.from_numpy(transformer.pieces_of(docs).n_pieces_of_token).to(pieces.device)
+            given = transformer.read(docs)
+            pieces, _ = transformer.frozen_activations(given)
+            n_pieces = torch.from_numpy(given.pieces.n_pieces_of_token).to(pieces.device)
             has_pieces[start : start + len(docs)] = (n_pieces > 0).cpu().numpy()
             table[start : start + len(docs)] = pool(pieces[0], n_pieces, mode="mean").cpu().numpy()
     if not has_pieces.any():

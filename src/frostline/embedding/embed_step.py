@@ -6,7 +6,7 @@ bit for bit; runs find them by what the windows see, so a changed word, encoder 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 
 from frostline.corpora.batching import batch_by_words
 from frostline.embedding.store import write_activations
-from frostline.embedding.transformer import Transformer
+from frostline.embedding.transformer import Input, Transformer
 from frostline.tokens import Doc
 
 WORDS_AT_ONCE = 20_000  # in whole docs
@@ -38,16 +38,18 @@ def embed(
     def entries() -> Iterator[tuple[bytes, npt.NDArray[Any]]]:
         seen: set[bytes] = set()
         for batch in batch_by_words(docs, WORDS_AT_ONCE):
-            fresh = []
-            for key, doc in zip(transformer.keys_of(batch), batch, strict=True):
-                if len(doc) and key not in seen:
+            given = transformer.read(batch)
+            fresh: dict[bytes, int] = {}
+            for place, key in enumerate(given.keys()):
+                if len(batch[place]) and key not in seen:
                     seen.add(key)
-                    fresh.append((key, doc))
+                    fresh[key] = place
             if not fresh:
                 continue
-            for (key, doc), part in zip(fresh, _compute(transformer, [doc for _, doc in fresh]), strict=True):
+            computed = _compute(transformer, transformer.some(given, list(fresh.values())))
+            for (key, place), part in zip(fresh.items(), computed, strict=True):
                 counts["docs"] += 1
-                counts["words"] += len(doc)
+                counts["words"] += len(batch[place])
                 yield key, part
             say(f"embedded {counts['words']:,} words in {counts['docs']:,} docs")
 
@@ -57,7 +59,7 @@ def embed(
     return counts["docs"]
 
 
-def _compute(transformer: Transformer, docs: Sequence[Doc]) -> list[npt.NDArray[Any]]:
+def _compute(transformer: Transformer, given: Input) -> list[npt.NDArray[Any]]:
     with torch.no_grad():
-        computed, lengths = transformer.frozen_activations(docs)
+        computed, lengths = transformer.frozen_activations(given)
     return [part.cpu().numpy() for part in torch.split(computed, lengths, dim=1)]

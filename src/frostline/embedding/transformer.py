@@ -58,6 +58,21 @@ class TransformerSettings:
     gradient_checkpointing: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A batch as an encoder reads it. Made by `Transformer.read`, so that a getter of windows is asked once."""
+
+    docs: Sequence[Doc]
+    pieces: Pieces
+    spans: Sequence[NDArray[np.int64]] | None  # that the getter chose; None where windows are cut by length alone
+
+    def keys(self) -> list[bytes]:
+        """By what each doc's activations are found again: all that its windows see of it."""
+        if self.spans is None:
+            return [activation_key(doc) for doc in self.docs]
+        return [activation_key(doc, of_doc) for doc, of_doc in zip(self.docs, self.spans, strict=True)]
+
+
 @dataclass(slots=True, kw_only=True)
 class Transformer:
     """An encoder with its tokenizer's table and the places where frozen activations may lie."""
@@ -156,14 +171,15 @@ class Transformer:
             wants_gradient: False when no reader sends a gradient back: then no graph is kept.
         """
         encoder = self.ready
-        pieces = self.pieces_of(docs)
+        given = self.read(docs)
+        pieces = given.pieces
         layers = self.layer_numbers()
         if self.is_frozen:
-            numbers = self._frozen(docs, pieces)
+            numbers = self._frozen(given)
         else:
             is_train = is_train and wants_gradient
             with torch.set_grad_enabled(is_train):
-                numbers = self._moving(docs, pieces, is_train=is_train, layers=layers)
+                numbers = self._moving(given, is_train=is_train, layers=layers)
         return Activations(
             docs=tuple(docs),
             pieces=numbers,
@@ -189,25 +205,30 @@ class Transformer:
         """The step from one window of a long doc to the next: the configured one, or its share of a shorter window."""
         return max(1, self.settings.stride * self.window // self.settings.window)
 
-    def keys_of(self, docs: Sequence[Doc]) -> list[bytes]:
-        """By what each doc's frozen activations are found again: all that its windows see of it."""
-        spans = self._spans_of(docs)
-        if spans is None:
-            return [activation_key(doc) for doc in docs]
-        return [activation_key(doc, of_doc) for doc, of_doc in zip(docs, spans, strict=True)]
+    def read(self, docs: Sequence[Doc]) -> Input:
+        """The docs' pieces, and the spans that the config's getter chooses."""
+        pieces = self.pieces_of(docs)
+        if self.settings.getter is None:
+            return Input(docs=docs, pieces=pieces, spans=None)
+        where = f"{self.path}.windows" if self.path else "windows"
+        return Input(docs=docs, pieces=pieces, spans=spans_of(self.settings.getter, docs, where=where))
 
-    def frozen_activations(self, docs: Sequence[Doc], pieces: Pieces | None = None) -> tuple[Tensor, list[int]]:
-        """What a frozen encoder gives for the docs, computed afresh, in the numbers that a store would keep.
+    def some(self, given: Input, places: Sequence[int]) -> Input:
+        """The docs at these places alone."""
+        if len(places) == len(given.docs):
+            return given
+        docs = [given.docs[place] for place in places]
+        spans = None if given.spans is None else [given.spans[place] for place in places]
+        return Input(docs=docs, pieces=self.pieces_of(docs), spans=spans)
 
-        Args:
-            pieces: of these docs, where they are known already.
+    def frozen_activations(self, given: Input) -> tuple[Tensor, list[int]]:
+        """What a frozen encoder gives for docs, computed afresh, in the numbers that a store would keep.
+
         Returns:
             (n_layers, n_pieces, width) float32, and how many of the pieces are each doc's.
         """
-        pieces = self.pieces_of(docs) if pieces is None else pieces
-        windows = self._windows(pieces, self._spans_of(docs))
-        computed = self.ready.forward_frozen(pieces, windows, layers=self.layer_numbers())
-        return round_as_stored(computed, self.settings.storage), pieces.n_pieces_of_doc.tolist()
+        computed = self.ready.forward_frozen(given.pieces, self._windows(given), layers=self.layer_numbers())
+        return round_as_stored(computed, self.settings.storage), given.pieces.n_pieces_of_doc.tolist()
 
     def lower_states(self, pieces: Pieces, windows: Windows) -> tuple[Tensor, list[int]]:
         """What the layers below `depth` give, computed afresh, in the numbers that a cache would keep.
@@ -250,48 +271,38 @@ class Transformer:
             "storage": self.settings.storage,
         }
 
-    def _spans_of(self, docs: Sequence[Doc]) -> list[NDArray[np.int64]] | None:
-        """The spans that the config's getter chooses; None where windows are cut by length alone."""
-        if self.settings.getter is None:
-            return None
-        return spans_of(self.settings.getter, docs, where=f"{self.path}.windows" if self.path else "windows")
-
-    def _windows(self, pieces: Pieces, spans: list[NDArray[np.int64]] | None) -> Windows:
-        if spans is not None:
+    def _windows(self, given: Input) -> Windows:
+        pieces = given.pieces
+        if given.spans is not None:
             return windows_of_spans(
-                spans, pieces.n_tokens_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride
+                given.spans, pieces.n_tokens_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride
             )
         return plan_windows(pieces.n_pieces_of_doc, pieces.n_pieces_of_token, window=self.window, stride=self.stride)
 
-    def _frozen(self, docs: Sequence[Doc], pieces: Pieces) -> Tensor:
+    def _frozen(self, given: Input) -> Tensor:
         """(n_layers, n_pieces, width): what the stores have from there, the rest computed and offered to the caches."""
         if not self.stores:
-            return self.frozen_activations(docs, pieces)[0]
+            return self.frozen_activations(given)[0]
 
         def compute(missing: list[int]) -> tuple[Tensor, list[int]]:
-            return self.frozen_activations(
-                [docs[place] for place in missing], pieces if len(missing) == len(docs) else None
-            )
+            return self.frozen_activations(self.some(given, missing))
 
-        return look_up(self.stores, self.keys_of(docs), compute).to(self.device)
+        return look_up(self.stores, given.keys(), compute).to(self.device)
 
-    def _moving(self, docs: Sequence[Doc], pieces: Pieces, *, is_train: bool, layers: tuple[int, ...]) -> Tensor:
+    def _moving(self, given: Input, *, is_train: bool, layers: tuple[int, ...]) -> Tensor:
         """(n_layers, n_pieces, width) of an encoder that moves, or whose upper layers do."""
-        windows, bound = self._windows(pieces, self._spans_of(docs)), self.settings.max_batch_pieces
+        pieces, windows, bound = given.pieces, self._windows(given), self.settings.max_batch_pieces
         depth = self.depth
         if depth is None or min(layers) < depth.number or not depth.holds:
             whole: Tensor = self.ready(pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound)
             return whole
 
         def compute(missing: list[int]) -> tuple[Tensor, list[int]]:
-            if len(missing) == len(docs):
-                return self.lower_states(pieces, windows)
-            some = [docs[place] for place in missing]
-            of_some = self.pieces_of(some)
-            return self.lower_states(of_some, self._windows(of_some, self._spans_of(some)))
+            some = self.some(given, missing)
+            return self.lower_states(some.pieces, windows if some is given else self._windows(some))
 
         if self.lower_stores:
-            states = look_up(self.lower_stores, self.keys_of(docs), compute).to(self.device)
+            states = look_up(self.lower_stores, given.keys(), compute).to(self.device)
         else:
             states, _ = self.lower_states(pieces, windows)
         return depth.upper(states, pieces, windows, is_train=is_train, layers=layers, max_batch_pieces=bound)
