@@ -11,14 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frostline.errors import TrainingError
-from frostline.files import usual_mode
+from frostline.files import set_apart
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
     """Write contiguous tensors; TrainingError when the file can't be written."""
     try:
-        with usual_mode(path):
-            save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
+        with set_apart(path) as file:
+            save_file(dict(tensors), file, metadata=None if metadata is None else dict(metadata))
     except (SafetensorError, OSError) as error:  # the library's own is no OSError
         told = error.strerror if isinstance(error, OSError) else re.sub(r' at path ".*"', "", str(error))
         reason = told or type(error).__name__  # without the library's name for a file that is gone by now

@@ -33,7 +33,8 @@ from frostline.training.optimizer import Optimizer
 
 FORMAT = "frostline.checkpoint.v1"
 STATE_FILE = "state.safetensors"
-CHECKPOINT_FILES = (STATE_FILE, "best-*.safetensors", ".*.tmp")
+LEFTOVERS = (".*.tmp", ".*.tmp/*", ".tmp??????")  # of a kill: ours, and what safetensors left beside them before
+CHECKPOINT_FILES = (STATE_FILE, "best-*.safetensors", *LEFTOVERS)
 PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers", "numpy")
 
 
