@@ -127,6 +127,35 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path: Path, undisturbed: d
     assert outputs(tmp_path) == undisturbed
 
 
+@pytest.mark.parametrize("which", ["state", "best"])
+@pytest.mark.parametrize("place", [-5, -70, 300])
+def test_a_checkpoint_whose_bytes_were_changed_is_not_gone_on_from(
+    tmp_path: Path, undisturbed: dict[str, bytes], which: str, place: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(tmp_path, 12)
+    (file,) = (tmp_path / "checkpoint").glob(f"{which}*.safetensors")
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+    outcome = train_tiny(tmp_path)
+
+    assert outcome.resumed_from is None
+    assert "training starts anew" in capsys.readouterr().err
+    assert outputs(tmp_path) == undisturbed
+
+
+def test_changed_progress_is_told_by_the_checksum(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, learner_of(Tiny()), Progress(n_words=7777), digest="d")
+    file = tmp_path / "state.safetensors"
+    file.write_bytes(file.read_bytes().replace(b"7777", b"7778"))
+
+    found = resume(tmp_path, learner_of(Tiny()), digest="d")
+
+    assert found.progress is None
+    assert "state.safetensors was changed after it was written" in found.reason
+
+
 def learner_of(pipeline: Tiny) -> Learner:
     return Learner(store=pipeline.parameters, optimizer=make_adam(), averages=NoAverages())
 

@@ -29,8 +29,9 @@ from torch import Tensor
 
 from frostline import files
 from frostline.digest import canonical_json
-from frostline.embedding.store import KEY_BYTES, as_bytes, byte_view, dtype_of
+from frostline.embedding.store import KEY_BYTES, as_bytes, dtype_of
 from frostline.errors import StoreError
+from frostline.layers.tensor_files import byte_view
 
 DATA, INDEX = "data.bin", "index.bin"
 DEFAULT_MAX_BYTES = 16 << 30
