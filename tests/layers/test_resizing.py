@@ -175,6 +175,21 @@ def test_a_layer_of_another_kind_is_refused(layer: nn.Module) -> None:
         resize(layer, n_out=5)
 
 
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_layer_that_shares_a_parameter_with_another_is_refused_and_stays(name: str) -> None:
+    layer, twin = nn.Linear(3, 4), nn.Linear(3, 4)
+    setattr(twin, name, getattr(layer, name))
+    before = layer(torch.ones(1, 3))
+
+    with pytest.raises(ValueError, match=rf"the {name} of this Linear\(in.* is that of another Linear\(in"):
+        resize(layer, n_out=5)
+    assert torch.equal(layer(torch.ones(1, 3)), before)
+
+    setattr(twin, name, nn.Parameter(getattr(layer, name).detach().clone()))
+    resize(layer, n_out=5)
+    assert layer(torch.ones(1, 3)).shape == (1, 5)
+
+
 def test_a_width_below_one_and_a_cut_padding_row_are_refused() -> None:
     with pytest.raises(ValueError, match="n_out is 0"):
         resize(nn.Linear(2, 2), n_out=0)

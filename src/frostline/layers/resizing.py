@@ -8,6 +8,7 @@ adds in another order.
 
 from __future__ import annotations
 
+import gc
 import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -50,8 +51,8 @@ def resize(layer: nn.Module | Model, *, n_in: int | None = None, n_out: int | No
     Returns:
         How each parameter changed.
     Raises:
-        TypeError: a layer of another kind, or a width that is no whole number. ValueError: a width below 1, or a
-            layer without values yet. Nothing has changed then.
+        TypeError: a layer of another kind, or a width that is no whole number. ValueError: a width below 1, a layer
+            without values yet, or one that shares its weight or bias with another. Nothing has changed then.
     """
     n_in, n_out = _checked("n_in", n_in), _checked("n_out", n_out)
     if isinstance(layer, Model):
@@ -110,6 +111,21 @@ def _check_parameters(module: nn.Module) -> None:
         )
     if any(map(nn.parameter.is_lazy, parameters.values())):
         raise ValueError(f"this {type(module).__name__} has no values yet: give it its first input, then resize it")
+    for name, parameter in parameters.items():
+        for other in _others_with(parameter, module):
+            raise ValueError(
+                f"the {name} of this {module} is that of another {other} too, which would be left with its old widths: "
+                "give each a parameter of its own first"
+            )
+
+
+def _others_with(parameter: nn.Parameter, module: nn.Module) -> Iterator[nn.Module]:
+    """The other modules of this process that hold a parameter, whether or not one tree holds them both."""
+    for other in gc.get_objects():
+        if not issubclass(type(other), nn.Module) or other is module:
+            continue
+        if any(held is parameter for held in vars(other).get("_parameters", {}).values()):
+            yield other
 
 
 def _change(changes: Changes, parameter: nn.Parameter, dims: tuple[str, ...], wanted: dict[str, int]) -> None:
