@@ -168,6 +168,11 @@ _WAYS_OUT = {
 }
 
 
+def way_out(error: OSError) -> str | None:
+    """What to do about an error of the machine; None where that is open."""
+    return _closed_folder(error) or _WAYS_OUT.get(error.errno or 0)
+
+
 def _closed_folder(error: OSError) -> str | None:
     """The way out where it is a folder that may not be written or entered, and not the file that the error names."""
     if error.errno not in (errno.EACCES, errno.EPERM) or not error.filename:
@@ -189,8 +194,8 @@ def _report_unexpected(error: Exception) -> int:
         print(f"{paint('error', 'red')}: {error.strerror}.", file=sys.stderr)
         if error.filename:
             print(f"  where: {os.fsdecode(error.filename)}", file=sys.stderr)
-        if error.errno in _WAYS_OUT:
-            print(f"  fix:   {_closed_folder(error) or _WAYS_OUT[error.errno]}", file=sys.stderr)
+        if fix := way_out(error):
+            print(f"  fix:   {fix}", file=sys.stderr)
     else:
         print(f"{paint('error', 'red')}: unexpected {type(error).__name__}: {error}", file=sys.stderr)
         print("  fix:   set FROSTLINE_DEBUG=1 to see the traceback, and report it with the command.", file=sys.stderr)
