@@ -42,6 +42,17 @@ def test_every_error_ends_with_its_exit_code_and_without_a_traceback(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [ConfigError("no"), RuntimeError("a fault of ours")])
+def test_every_error_shows_its_traceback_where_that_is_asked_for(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROSTLINE_DEBUG", "1")
+    with pytest.raises(SystemExit):
+        console.run_command(_raise(error))
+
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_an_error_is_printed_as_what_where_and_fix(capsys: pytest.CaptureFixture[str]) -> None:
     error = FrostlineError("It is wrong.", where="project.yml:3", fix="Mend it.")
 

@@ -151,3 +151,23 @@ def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     files.remove_tree(tmp_path / "nothing")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_names_a_library_uses_on_its_way_never_stand_beside_its_file(tmp_path: Path) -> None:
+    with files.set_apart(tmp_path / "x.bin") as file:
+        (file.parent / ".tmp7XOVQl").write_bytes(b"whole")
+        beside = {entry.name for entry in tmp_path.iterdir()}
+        (file.parent / ".tmp7XOVQl").replace(file)
+
+    assert all(name.startswith(".x.bin.") and name.endswith(".tmp") for name in beside)
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("x.bin", b"whole")]
+
+
+def test_what_a_library_could_not_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(b"old")
+
+    with pytest.raises(RuntimeError), files.set_apart(tmp_path / "x.bin") as file:
+        file.write_bytes(b"half")
+        raise RuntimeError
+
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("x.bin", b"old")]

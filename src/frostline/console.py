@@ -120,7 +120,7 @@ def run_command(function: Callable[[], object]) -> NoReturn:
     """Run a command line's function and leave the process with the right exit code.
 
     FrostlineError gives its own code, Ctrl-C 130, a closed pipe 0. Anything else is a fault of ours or of the
-    machine: one line says so, the traceback is shown only when FROSTLINE_DEBUG is set.
+    machine: one line says so. An error's traceback is shown only when FROSTLINE_DEBUG is set.
     """
     _open_closed_streams()
     try:
@@ -129,6 +129,7 @@ def run_command(function: Callable[[], object]) -> NoReturn:
         code = EXIT_DONE
     except FrostlineError as error:
         code = report_error(error)
+        _show_traceback(error)
     except KeyboardInterrupt:
         _clear_live()
         print("interrupted", file=sys.stderr)
@@ -138,6 +139,7 @@ def run_command(function: Callable[[], object]) -> NoReturn:
         code = EXIT_DONE
     except Exception as error:
         code = _report_unexpected(error)
+        _show_traceback(error)
     sys.exit(code)
 
 
@@ -166,6 +168,11 @@ _WAYS_OUT = {
 }
 
 
+def way_out(error: OSError) -> str | None:
+    """What to do about an error of the machine; None where that is open."""
+    return _closed_folder(error) or _WAYS_OUT.get(error.errno or 0)
+
+
 def _closed_folder(error: OSError) -> str | None:
     """The way out where it is a folder that may not be written or entered, and not the file that the error names."""
     if error.errno not in (errno.EACCES, errno.EPERM) or not error.filename:
@@ -187,11 +194,14 @@ def _report_unexpected(error: Exception) -> int:
         print(f"{paint('error', 'red')}: {error.strerror}.", file=sys.stderr)
         if error.filename:
             print(f"  where: {os.fsdecode(error.filename)}", file=sys.stderr)
-        if error.errno in _WAYS_OUT:
-            print(f"  fix:   {_closed_folder(error) or _WAYS_OUT[error.errno]}", file=sys.stderr)
+        if fix := way_out(error):
+            print(f"  fix:   {fix}", file=sys.stderr)
     else:
         print(f"{paint('error', 'red')}: unexpected {type(error).__name__}: {error}", file=sys.stderr)
         print("  fix:   set FROSTLINE_DEBUG=1 to see the traceback, and report it with the command.", file=sys.stderr)
+    return EXIT_FAILED
+
+
+def _show_traceback(error: Exception) -> None:
     if os.environ.get("FROSTLINE_DEBUG"):
         traceback.print_exception(error)
-    return EXIT_FAILED

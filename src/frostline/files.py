@@ -65,16 +65,25 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def usual_mode(path: Path) -> Iterator[None]:
-    """Let a library write `path` in the block, and give the file the mode that `open` would have given it.
+def set_apart(path: Path) -> Iterator[Path]:
+    """Yield a path for a library to write; what it wrote becomes `path` when the block succeeds.
 
-    Some put a file of their own there whose mode is 0600 whatever the umask says.
+    It lies in a temporary folder of its own beside `path`: some libraries write under a name of theirs first, which a
+    kill leaves behind, and give the file the mode 0600 whatever the umask says. It gets the mode of `open`.
     """
-    path.touch()
-    mode = stat.S_IMODE(path.stat().st_mode)
-    yield
-    with suppress(PermissionError):  # of a file system that knows no modes
-        path.chmod(mode)
+    folder = _temporary_name(path)
+    folder.mkdir()
+    try:
+        file = folder / path.name
+        file.touch()
+        mode = stat.S_IMODE(file.stat().st_mode)
+        yield file
+        with suppress(PermissionError):  # of a file system that knows no modes
+            file.chmod(mode)
+        os.replace(file, path)  # noqa: PTH105
+    finally:
+        with suppress(OSError):  # the first error matters more
+            remove_tree(folder)
 
 
 @contextmanager

@@ -247,6 +247,40 @@ def test_user_code_is_imported_before_the_config_is_checked(
     assert "mine.Reader.v1" in capsys.readouterr().out
 
 
+CODE_THAT_FAILS = """\
+import torch
+from frostline.config import registry
+
+@registry.readers("mine.Reader.v1")
+def read(*, path: str):
+    {line}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise KeyError('hm')", "KeyError: 'hm'"),
+        ("torch.zeros(2).view(3)", "RuntimeError: shape"),
+        ("open('/nowhere/x')", "FileNotFoundError: [Errno 2]"),
+    ],
+)
+def test_what_the_users_own_code_raises_is_told_as_theirs_with_its_line(
+    config_file: Path, tmp_path: Path, line: str, words: str
+) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(CODE_THAT_FAILS.format(line=line))
+    config_file.write_text(CONFIG.replace("frostline.Corpus.v1", "mine.Reader.v1"))
+
+    with pytest.raises(ConfigError) as caught:
+        run(["debug", "config", str(config_file), "--code", str(code)])
+
+    assert caught.value.message.startswith(f"The code in '{code}' fails: {words}")
+    assert caught.value.where == f"{code}:6, in read"
+    assert "FROSTLINE_DEBUG" in (caught.value.fix or "")
+
+
 def test_convert_makes_a_corpus_and_says_how_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "a.conllu"
     source.write_text("1\tHi\thi\tINTJ\tUH\t_\t0\troot\t_\t_\n2\t!\t!\tPUNCT\t.\t_\t1\tpunct\t_\t_\n\n")

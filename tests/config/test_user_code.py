@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch  # noqa: F401  (before sys.modules is another one: it can't be loaded twice)
 
-from frostline.config.user_code import code_of, import_file
+from frostline.config.user_code import code_of, fault_of_code, import_file
 
 
 @pytest.fixture
@@ -81,3 +81,38 @@ def test_contents_count_and_places_do_not(project: Path, changed: str) -> None:
 
     after = code_of([moved / "mycode.py"])
     assert [name for (name, old), (_, new) in zip(before, after, strict=True) if old != new] == [changed]
+
+
+def raised_by(code: str, folder: Path) -> Exception:
+    (folder / "failing.py").write_text(code)
+    import_file(folder / "failing.py")
+    with pytest.raises((ZeroDivisionError, ValueError)) as caught:
+        sys.modules["frostline_code_failing"].fail()
+    return caught.value
+
+
+def test_the_fault_of_a_module_that_the_code_imports_is_told_by_its_own_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside_failing.py").write_text("def fail():\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    fault = fault_of_code(raised_by("from beside_failing import fail\n", tmp_path))
+
+    assert fault is not None and fault.where == f"{tmp_path / 'beside_failing.py'}:2, in fail"
+
+
+def test_what_others_raise_for_the_code_is_told_by_the_line_that_called_them(tmp_path: Path) -> None:
+    fault = fault_of_code(raised_by("import json\ndef fail():\n    json.loads('{')\n", tmp_path))
+
+    assert fault is not None and fault.where == f"{tmp_path / 'failing.py'}:3, in fail"
+    assert "JSONDecodeError" in fault.message
+
+
+def test_a_fault_in_which_the_code_had_no_part_is_not_told_as_its_own(tmp_path: Path) -> None:
+    (tmp_path / "innocent.py").write_text("")
+    import_file(tmp_path / "innocent.py")
+    with pytest.raises(ZeroDivisionError) as caught:
+        _ = 1 / len([])
+
+    assert fault_of_code(caught.value) is None

@@ -155,6 +155,19 @@ def churn(seed: int, arguments: list[str]) -> None:
             os.write(1, b".")
 
 
+@pytest.mark.parametrize("name", [INDEX, DATA])
+def test_a_folder_in_the_place_of_a_file_makes_the_cache_anew(tmp_path: Path, name: str) -> None:
+    fill(tmp_path / "c")
+    (tmp_path / "c" / name).unlink()
+    (tmp_path / "c" / name / "x").mkdir(parents=True)
+
+    again = ActivationCache(tmp_path / "c", SETTINGS)
+
+    key, values = entries()[4]
+    assert again.get(key) is None
+    assert again.put(key, values) and same(again, key, values)
+
+
 @pytest.mark.parametrize("change", [{"encoder": "abd"}, {"window": 9}, {"layers": [1]}])
 def test_a_cache_of_other_settings_is_dropped(tmp_path: Path, change: dict[str, object]) -> None:
     cache = ActivationCache(tmp_path / "c", SETTINGS)

@@ -227,6 +227,21 @@ def test_swapping_in_an_unknown_group_changes_nothing() -> None:
     assert torch.equal(store.groups[0].values, before)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_swapping_in_values_of_another_shape_changes_nothing(shape: tuple[int, ...]) -> None:
+    store = ParameterStore.gather([("tagger", network())])
+    first, second = store.groups[:2]
+    before = first.values.clone()
+
+    with (
+        pytest.raises(ValueError, match=f"'{second.name}' have shape .*, but must have"),
+        store.use({first.name: torch.ones_like(before), second.name: torch.zeros(shape)}),
+    ):
+        pass
+
+    assert torch.equal(first.values, before)
+
+
 def test_the_norm_is_over_all_groups() -> None:
     store = ParameterStore.gather([("a", network()), ("b", network())])
     for gradient in store.named_gradients.values():

@@ -294,6 +294,12 @@ def test_sampling_gives_the_spread_of_the_probabilities_and_leaves_nothing_behin
     assert pipeline.sample(Doc.from_words([]), n=2).spreads["tagger"]["xpos"].mean.shape[0] == 0
     with pytest.raises(UsageError, match="2 samples"):
         pipeline.sample("the dog", n=1)
+    for wrong in ("x", 2.5, True, None):
+        with pytest.raises(UsageError, match="must be a whole one"):
+            pipeline.sample("the dog", n=wrong)  # type: ignore[arg-type]
+    for wrong in ("x", None, 1.0, -0.1):
+        with pytest.raises(UsageError, match="from 0 to below 1"):
+            pipeline.sample("the dog", dropout=wrong)  # type: ignore[arg-type]
 
 
 def test_added_labels_leave_every_score_as_it_was_to_the_bit(encoder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 import frostline
+import frostline.files
 from frostline.config import Config
-from frostline.errors import ConfigError, ModelFileError, UsageError
+from frostline.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from frostline.layers.modes import named_modules
 from frostline.layers.module_tree import tree_of
 from frostline.layers.randomness import Clock
@@ -360,3 +362,35 @@ def test_saving_replaces_a_model_only(encoder: Path, tmp_path: Path) -> None:
         pipeline.to_disk(tmp_path / "model")
 
     assert (tmp_path / "model" / "sub" / "thesis.tex").read_text() == "x"
+
+
+def test_a_folder_that_can_not_be_made_is_named_and_how_to_mend_it(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener"]), make_docs())
+
+    with pytest.raises(TrainingError, match="can't be written") as error:
+        pipeline.to_disk("/proc/model")
+
+    assert error.value.where == "/proc/model"
+    assert error.value.fix
+
+
+def test_a_disk_without_room_is_told_with_its_way_out(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = make_pipeline(Config(make_config(encoder, ["listener"])), make_docs())
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(frostline.files.os, "fsync", fail)
+    with pytest.raises(TrainingError, match="No space left") as error:
+        pipeline.to_disk(tmp_path / "model")
+
+    assert "Make room" in (error.value.fix or "")
+
+
+def test_a_file_in_the_place_of_a_model_is_told_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("")
+
+    with pytest.raises(ModelFileError, match="is a file, and a model is a folder"):
+        frostline.load(tmp_path / "notes")

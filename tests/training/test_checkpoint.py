@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 import frostline.files
 from frostline.config.user_code import CodeFiles
-from frostline.files import remove_tree
+from frostline.errors import TrainingError
+from frostline.files import refuse_to_lose, remove_tree
 from frostline.training.averages import NoAverages
-from frostline.training.checkpoint import Learner, Progress, digest_of_run, resume, save_checkpoint
+from frostline.training.checkpoint import CHECKPOINT_FILES, Learner, Progress, digest_of_run, resume, save_checkpoint
 from frostline.training.loop import Position, StepResult
 from tests.training.tiny_trainable import Silent, Tiny, make_adam, train_tiny
 
@@ -47,6 +48,20 @@ def test_a_killed_run_ends_in_the_same_bytes(
     assert outcome.resumed_from == resumed_from
     assert outputs(tmp_path) == undisturbed
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", [".tmp7XOVQl", ".state.safetensors.0a1b.tmp", "..state.0a1b.tmp.2c3d.tmp/.tmp7XOVQl"])
+def test_what_a_kill_left_beside_a_checkpoint_stands_in_nobody_s_way(tmp_path: Path, name: str) -> None:
+    save_checkpoint(tmp_path, learner_of(Tiny()), Progress(position=Position(step=1)), digest="d")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"half")
+
+    refuse_to_lose(tmp_path, CHECKPOINT_FILES, "a checkpoint")
+    found = resume(tmp_path, learner_of(Tiny()), digest="d")
+    save_checkpoint(tmp_path, learner_of(Tiny()), Progress(position=Position(step=2)), digest="d")
+
+    assert found.progress is not None and found.progress.position.step == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
 
 
 def stop_at(output: Path, step: int) -> None:
@@ -112,6 +127,35 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path: Path, undisturbed: d
     assert outputs(tmp_path) == undisturbed
 
 
+@pytest.mark.parametrize("which", ["state", "best"])
+@pytest.mark.parametrize("place", [-5, -70, 300])
+def test_a_checkpoint_whose_bytes_were_changed_is_not_gone_on_from(
+    tmp_path: Path, undisturbed: dict[str, bytes], which: str, place: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(tmp_path, 12)
+    (file,) = (tmp_path / "checkpoint").glob(f"{which}*.safetensors")
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+    outcome = train_tiny(tmp_path)
+
+    assert outcome.resumed_from is None
+    assert "training starts anew" in capsys.readouterr().err
+    assert outputs(tmp_path) == undisturbed
+
+
+def test_changed_progress_is_told_by_the_checksum(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, learner_of(Tiny()), Progress(n_words=7777), digest="d")
+    file = tmp_path / "state.safetensors"
+    file.write_bytes(file.read_bytes().replace(b"7777", b"7778"))
+
+    found = resume(tmp_path, learner_of(Tiny()), digest="d")
+
+    assert found.progress is None
+    assert "state.safetensors was changed after it was written" in found.reason
+
+
 def learner_of(pipeline: Tiny) -> Learner:
     return Learner(store=pipeline.parameters, optimizer=make_adam(), averages=NoAverages())
 
@@ -125,7 +169,7 @@ def test_a_checkpoint_that_can_not_be_written_leaves_the_one_before(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as patch, pytest.raises(TrainingError, match="No space"):
         patch.setattr(frostline.files.os, "replace", fail)
         save_checkpoint(tmp_path, learner_of(pipeline), Progress(position=Position(step=2)), digest="d")
 

@@ -63,6 +63,13 @@ def run(arguments: Sequence[str]) -> None:
         raise KeyboardInterrupt from None
     except _FaultyCommandLine as error:
         raise _as_usage_error(error, words) from None
+    except (FrostlineError, BrokenPipeError):
+        raise
+    except Exception as error:
+        fault = _fault_of_code(error)
+        if fault is None:
+            raise
+        raise fault from error
     if code == EXIT_INTERRUPTED:  # what newer versions of typer make of Ctrl-C
         raise KeyboardInterrupt
 
@@ -94,6 +101,15 @@ def _refuse_empty(words: Sequence[str]) -> None:
             continue
         what = f"The value of {option} is empty." if option.startswith("-") else "An argument is empty."
         raise UsageError(what, fix="Give one; an unset variable of the shell leaves nothing there.")
+
+
+def _fault_of_code(error: Exception) -> FrostlineError | None:
+    """What to tell of an exception that the user's own code (`--code`) raised; None where that had no part in it."""
+    if "frostline.config.user_code" not in sys.modules:  # so no code was imported
+        return None
+    from frostline.config.user_code import fault_of_code
+
+    return fault_of_code(error)
 
 
 def _as_usage_error(error: Exception, words: Sequence[str]) -> UsageError:

@@ -33,6 +33,7 @@ def import_file(path: Path) -> None:
         raise ConfigError(f"'{path}' is no Python file.", where="--code", fix="Give the path of a .py file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    _imported.append(path.resolve())
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's code raises
@@ -42,13 +43,39 @@ def import_file(path: Path) -> None:
         ) from error
 
 
+def fault_of_code(error: Exception) -> ConfigError | None:
+    """What to tell of an exception that passed through a file of the user's own; None for one that met none.
+
+    It names the line of theirs that is nearest to where it was raised.
+    """
+    own = {*_imported, *_digests([path for path in _imported if path.is_file()])}
+    passed = [
+        (frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)
+        if Path(frame.f_code.co_filename).resolve() in own
+    ]  # fmt: skip
+    if not passed:
+        return None
+    code, line = passed[-1]
+    words = "".join(traceback.format_exception_only(error)).strip()
+    return ConfigError(
+        f"The code in '{code.co_filename}' fails: {words}",
+        where=f"{code.co_filename}:{line}, in {code.co_qualname}",
+        fix="Mend it there; FROSTLINE_DEBUG=1 shows the whole traceback.",
+    )
+
+
 CodeFiles: TypeAlias = tuple[tuple[str, str], ...]  # names, for messages, and digests of what is in them
 
 _INSTALLED = ("site-packages", "dist-packages")
+_imported: list[Path] = []  # by `import_file`, in this process
 
 
 def code_of(paths: Sequence[Path]) -> CodeFiles:
     """The digests of code files that have been imported, in their order, and then of the own modules they import."""
+    return tuple((path.name, digest) for path, digest in _digests(paths).items())
+
+
+def _digests(paths: Sequence[Path]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     pending = [(path.resolve(), "") for path in paths]
     while pending:
@@ -59,7 +86,7 @@ def code_of(paths: Sequence[Path]) -> CodeFiles:
         found[path] = sha256_bytes(content)
         if path.suffix == ".py":
             pending += sorted(_own_modules(content, package))
-    return tuple((path.name, digest) for path, digest in found.items())
+    return found
 
 
 def _own_modules(content: bytes, package: str) -> Iterator[tuple[Path, str]]:

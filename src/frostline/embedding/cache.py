@@ -30,8 +30,9 @@ from torch import Tensor
 from frostline import files
 from frostline.config.schemas import ACTIVATION_CACHE_MIB
 from frostline.digest import canonical_json
-from frostline.embedding.store import KEY_BYTES, as_bytes, byte_view, dtype_of
+from frostline.embedding.store import KEY_BYTES, as_bytes, dtype_of
 from frostline.errors import StoreError
+from frostline.layers.tensor_files import byte_view
 
 DATA, INDEX = "data.bin", "index.bin"
 
@@ -80,6 +81,9 @@ class ActivationCache:
         self._map: mmap.mmap | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._index_file, self._data_file = folder / INDEX, folder / DATA
+        for file in (self._index_file, self._data_file):
+            if file.is_dir():  # nothing in a cache is worth a run
+                files.remove_tree(file)
         self._data = os.open(self._data_file, os.O_RDWR | os.O_CREAT, 0o666)
         about = canonical_json({"settings": self.settings, "storage": storage})
         self._header = _MAGIC + struct.pack("<I", len(about)) + about

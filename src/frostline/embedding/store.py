@@ -30,6 +30,7 @@ from torch import Tensor
 from frostline import files
 from frostline.embedding.precisions import PRECISIONS
 from frostline.errors import StoreError, did_you_mean
+from frostline.layers.tensor_files import byte_view
 
 if TYPE_CHECKING:
     from frostline.tokens import Doc
@@ -192,12 +193,6 @@ def as_bytes(values: NDArray[np.float32] | Tensor, dtype: torch.dtype) -> bytes:
     """Values as they stand in a file."""
     tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
     return bytes(byte_view(tensor.detach().to("cpu", dtype).contiguous()))
-
-
-def byte_view(values: Tensor) -> memoryview:
-    """The bytes of a contiguous tensor, without a copy; little-endian, as every platform that torch runs on is."""
-    view: memoryview = values.reshape(-1).view(torch.uint8).numpy().data
-    return view
 
 
 def _checksum(key: bytes, shape: tuple[int, int, int], data: bytes | memoryview) -> int:

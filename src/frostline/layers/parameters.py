@@ -182,9 +182,14 @@ class ParameterStore:
         """Put other values (group name → flat tensor) in for the block, then the ones that were there back.
 
         Blocks may be nested, and what was there returns after an exception too, and where the parameters were sorted
-        or resized in between: each that is still there gets its own values back. KeyError names an unknown group.
+        or resized in between: each that is still there gets its own values back. KeyError names an unknown group,
+        ValueError values of another shape; nothing has changed then.
         """
         version, groups = self.version, [self._by_name[name] for name in values]
+        for group in groups:
+            given, own = tuple(values[group.name].shape), tuple(group.values.shape)
+            if given != own:  # torch would spread a single number over the whole group
+                raise ValueError(f"the values for the group '{group.name}' have shape {given}, but must have {own}")
         kept = [group.values.clone() for group in groups]
         try:
             for name, tensor in values.items():

@@ -52,6 +52,7 @@ def resize(layer: nn.Module | Model, *, n_in: int | None = None, n_out: int | No
     Raises:
         TypeError: a layer of another kind, or a width that is no whole number. ValueError: a width below 1, or a
             layer without values yet. Nothing has changed then.
+    Another layer that holds the same parameter keeps its old widths: give each its own before.
     """
     n_in, n_out = _checked("n_in", n_in), _checked("n_out", n_out)
     if isinstance(layer, Model):

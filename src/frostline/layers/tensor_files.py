@@ -1,27 +1,44 @@
-"""Tensors to a safetensors file, with an error that a user can mend when the disk refuses."""
+"""Tensors to a safetensors file, with an error that a user can mend when the disk refuses; their bytes, checksummed."""
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, uint8
 
+from frostline.digest import canonical_json
 from frostline.errors import TrainingError
-from frostline.files import usual_mode
+from frostline.files import set_apart
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
     """Write contiguous tensors; TrainingError when the file can't be written."""
     try:
-        with usual_mode(path):
-            save_file(dict(tensors), path, metadata=None if metadata is None else dict(metadata))
+        with set_apart(path) as file:
+            save_file(dict(tensors), file, metadata=None if metadata is None else dict(metadata))
     except (SafetensorError, OSError) as error:  # the library's own is no OSError
         told = error.strerror if isinstance(error, OSError) else re.sub(r' at path ".*"', "", str(error))
         reason = told or type(error).__name__  # without the library's name for a file that is gone by now
         raise TrainingError(
             f"The weights can't be written: {reason}", where=str(path), fix="Is the disk full, or the folder read-only?"
         ) from error
+
+
+def checksum_of(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
+    """crc32, in hex, of contiguous tensors with their names, types and shapes, and of what is said about them."""
+    checksum = zlib.crc32(canonical_json(dict(about)))
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(canonical_json([name, str(tensor.dtype), list(tensor.shape)]), checksum)
+        checksum = zlib.crc32(byte_view(tensor.detach().cpu()), checksum)
+    return f"{checksum:08x}"
+
+
+def byte_view(values: Tensor) -> memoryview:
+    """The bytes of a contiguous tensor, without a copy; little-endian, as every platform that torch runs on is."""
+    view: memoryview = values.reshape(-1).view(uint8).numpy().data
+    return view

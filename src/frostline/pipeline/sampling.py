@@ -25,12 +25,14 @@ def sample(pipeline: Pipeline, doc: Doc, *, n: int, dropout: float, seed: int) -
     """See `Pipeline.sample`.
 
     Raises:
-        UsageError: fewer than two samples, or a dropout that is not from 0 to below 1.
+        UsageError: no whole number of samples, or fewer than two; or a dropout that is not from 0 to below 1.
     """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise UsageError(f"The number of samples is {n!r}, but must be a whole one.", fix="Give n = 20.")
     if n < 2:
         raise UsageError(f"A spread needs 2 samples or more, not {n}.", fix="Give n = 20.")
-    if not 0 <= dropout < 1:
-        raise UsageError(f"The dropout is {dropout}, but must be from 0 to below 1.", fix="Give a share such as 0.1.")
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise UsageError(f"The dropout is {dropout!r}, but must be from 0 to below 1.", fix="Give a share such as 0.1.")
     samplers = {name: one for name, one in pipeline.components.items() if isinstance(one, Growing)}
     found: dict[tuple[str, str], list[torch.Tensor]] = {}
     with ExitStack() as stack:

@@ -24,8 +24,9 @@ from thinc.api import Model
 import frostline
 from frostline import files
 from frostline.config import load_config
+from frostline.console import way_out
 from frostline.embedding import embedders
-from frostline.errors import ModelFileError
+from frostline.errors import ModelFileError, TrainingError
 from frostline.layers.tensor_files import save_tensors
 from frostline.pipeline import vectors
 from frostline.pipeline.pipeline import Pipeline
@@ -39,9 +40,21 @@ MODEL_FILES = ("config.cfg", "meta.json", "*/state.json", "*/weights.safetensors
 def save(pipeline: Pipeline, path: Path) -> None:
     """Write a model folder, whole or not at all; a model that stood there is replaced.
 
-    Raises UsageError when something other than a model stands there.
+    Raises:
+        UsageError: something other than a model stands there.
+        TrainingError: it can't be written.
     """
     files.refuse_to_lose(path, MODEL_FILES, "a model")
+    try:
+        _write(pipeline, path)
+    except OSError as error:
+        raise TrainingError(
+            f"The model can't be written: {error.strerror or error}", where=str(error.filename or path),
+            fix=way_out(error) or "Name a folder that can be made and written to.",
+        ) from error  # fmt: skip
+
+
+def _write(pipeline: Pipeline, path: Path) -> None:
     with files.new_directory(path) as folder:
         (folder / "config.cfg").write_text(pipeline.config.to_str(), encoding="utf8")  # type: ignore[attr-defined]
         meta = {
@@ -148,7 +161,9 @@ _AGAIN = "The folder is incomplete or was changed: copy it again, or train again
 def _check(folder: Path) -> dict[str, Any]:
     meta_file = folder / "meta.json"
     if not meta_file.is_file():
-        what = "is no model of frostline (it has no meta.json)" if folder.is_dir() else "does not exist"
+        what = "is a file, and a model is a folder" if folder.is_file() else "does not exist"
+        if folder.is_dir():
+            what = "is no model of frostline (it has no meta.json)"
         raise ModelFileError(
             f"'{folder}' {what}.",
             where=str(folder),

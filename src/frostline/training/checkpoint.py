@@ -4,7 +4,8 @@
     checkpoint/best-<step>.safetensors  the weights of the best model so far, since a runner removes outputs on a retry
 
 Written at evaluations; state.safetensors last, by rename, so a kill at any moment leaves the checkpoint before or
-this one. What stands still is not in it: the digest of config, data, code and versions vouches for that. Randomness is
+this one. Each file carries a checksum of its numbers and of its metadata: one whose bytes were changed is not gone on
+from. What stands still is not in it: the digest of config, data, code and versions vouches for that. Randomness is
 counted (layers/randomness.py), so no generator's state is needed.
 """
 
@@ -23,17 +24,17 @@ from safetensors.torch import load_file
 
 from frostline.config.user_code import CodeFiles
 from frostline.digest import sha256_json
-from frostline.errors import TrainingError
 from frostline.files import new_file, remove_tree
 from frostline.layers.parameters import ParameterStore
-from frostline.layers.tensor_files import save_tensors
+from frostline.layers.tensor_files import checksum_of, save_tensors
 from frostline.training.averages import Averages
 from frostline.training.loop import Position
 from frostline.training.optimizer import Optimizer
 
-FORMAT = "frostline.checkpoint.v1"
+FORMAT = "frostline.checkpoint.v2"
 STATE_FILE = "state.safetensors"
-CHECKPOINT_FILES = (STATE_FILE, "best-*.safetensors", ".*.tmp")
+LEFTOVERS = (".*.tmp", ".*.tmp/*", ".tmp??????")  # of a kill: ours, and what safetensors left beside them before
+CHECKPOINT_FILES = (STATE_FILE, "best-*.safetensors", *LEFTOVERS)
 PACKAGES = ("frostline", "torch", "thinc", "transformers", "tokenizers", "numpy")
 
 
@@ -75,8 +76,7 @@ def digest_of_run(config: Mapping[str, Any], data: Mapping[str, str], code: Code
 
 def save_best(folder: Path, store: ParameterStore, *, step: int) -> None:
     """Keep the weights that are in the store now as those of the best model, found at `step`."""
-    with new_file(_best_file(folder, step)) as temporary:
-        save_tensors({group.name: group.values for group in store.movable_groups}, temporary)
+    _save({group.name: group.values for group in store.movable_groups}, _best_file(folder, step), {"format": FORMAT})
 
 
 def save_checkpoint(
@@ -87,8 +87,7 @@ def save_checkpoint(
     tensors |= {f"optimizer/{name}": tensor for name, tensor in learner.optimizer.state_dict().items()}
     tensors |= {f"averages/{name}": tensor for name, tensor in learner.averages.state_dict().items()}
     metadata = {"format": FORMAT, "digest": digest, "progress": json.dumps(asdict(progress)), "code": json.dumps(code)}
-    with new_file(folder / STATE_FILE) as temporary:
-        save_tensors(tensors, temporary, metadata=metadata)
+    _save(tensors, folder / STATE_FILE, metadata)
     for file in folder.iterdir():
         if file.name != STATE_FILE and (progress.best_step is None or file != _best_file(folder, progress.best_step)):
             remove_tree(file)
@@ -100,6 +99,7 @@ class Found:
 
     progress: Progress | None
     reason: str
+    best: Mapping[str, torch.Tensor] = field(default_factory=dict)  # what `save_best` kept, for `ParameterStore.use`
 
 
 def resume(
@@ -119,17 +119,19 @@ def resume(
     file = folder / STATE_FILE
     if not file.is_file():
         return Found(progress=None, reason="there is no checkpoint")
+    best: Mapping[str, torch.Tensor] = {}
     try:
-        with safe_open(file, framework="pt") as stream:
-            metadata = stream.metadata() or {}
+        metadata = _metadata_of(file)
         if metadata.get("format") != FORMAT:
             return Found(progress=None, reason="the checkpoint is of another format")
         if metadata.get("digest") != digest:
             return Found(progress=None, reason=_why_another(json.loads(metadata.get("code", "[]")), code))
+        tensors = _load(file)
         progress = _progress_from(json.loads(metadata["progress"]))
-        if progress.best_step is not None and not _best_file(folder, progress.best_step).is_file():
-            return Found(progress=None, reason="the checkpoint's best weights are missing")
-        tensors = load_file(file)
+        if progress.best_step is not None:
+            if not _best_file(folder, progress.best_step).is_file():
+                return Found(progress=None, reason="the checkpoint's best weights are missing")
+            best = _load(_best_file(folder, progress.best_step))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         return Found(progress=None, reason=f"the checkpoint can't be read ({error})")
     values = _part(tensors, "values/")
@@ -141,20 +143,28 @@ def resume(
         group.values.copy_(values[group.name])
     learner.optimizer.load_state_dict(learner.store, _part(tensors, "optimizer/"))
     learner.averages.load_state_dict(_part(tensors, "averages/"), device=learner.store.device)
-    return Found(progress=progress, reason=f"step {progress.position.step}, epoch {progress.position.epoch}")
+    reason = f"step {progress.position.step}, epoch {progress.position.epoch}"
+    return Found(progress=progress, reason=reason, best=best)
 
 
-def best_values(folder: Path, *, step: int) -> dict[str, torch.Tensor]:
-    """The flat weights that `save_best` kept, for `ParameterStore.use`; TrainingError when they can't be read."""
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(_best_file(folder, step))
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(
-            f"The best weights of the interrupted run can't be read: {error}",
-            where=str(_best_file(folder, step)),
-            fix=f"Remove '{folder}' and train from the start.",
-        ) from error
+def _save(tensors: Mapping[str, torch.Tensor], file: Path, metadata: Mapping[str, str]) -> None:
+    with new_file(file) as temporary:
+        save_tensors(tensors, temporary, metadata={**metadata, "checksum": checksum_of(tensors, metadata)})
+
+
+def _load(file: Path) -> dict[str, torch.Tensor]:
+    """What `_save` wrote; ValueError where it is not what was written."""
+    tensors: dict[str, torch.Tensor] = load_file(file)
+    metadata = _metadata_of(file)
+    checksum = metadata.pop("checksum", None)
+    if checksum != checksum_of(tensors, metadata):
+        raise ValueError(f"{file.name} was changed after it was written: it doesn't fit its checksum")
     return tensors
+
+
+def _metadata_of(file: Path) -> dict[str, str]:
+    with safe_open(file, framework="pt") as stream:
+        return dict(stream.metadata() or {})
 
 
 def _why_another(saved: Sequence[Sequence[str]], code: CodeFiles) -> str:

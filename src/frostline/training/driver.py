@@ -22,7 +22,7 @@ from frostline.evaluation.weights import HEADLINE_METRICS, weighted_score
 from frostline.files import held, remove_tree, write_json_atomic
 from frostline.tokens import Doc
 from frostline.training.averages import Averages, NoAverages
-from frostline.training.checkpoint import Learner, Progress, best_values, resume, save_best, save_checkpoint
+from frostline.training.checkpoint import Learner, Progress, resume, save_best, save_checkpoint
 from frostline.training.loggers import ConsoleLogger, EvaluationRecord, Guarded, Logger, Plan, as_row, write_log
 from frostline.training.loop import Docs, Position, Recipe, StepResult, Trainable, count_steps, train_steps
 from frostline.training.memory import STEPS_BETWEEN, give_back
@@ -203,8 +203,7 @@ class _Run:
         self.progress = found.progress
         self.session_started = time.perf_counter() - found.progress.seconds
         if self.progress.best_step is not None:  # outputs may have been removed before this try
-            values = best_values(self._checkpoint, step=self.progress.best_step)
-            save_model(self.pipeline, self.place.output / MODEL_BEST, values=values)
+            save_model(self.pipeline, self.place.output / MODEL_BEST, values=found.best)
         write_log(self.place.output / LOG, self.progress.history)
         return self.progress.position.step
 

@@ -64,8 +64,8 @@ def write_vectors(vectors: Vectors, path: Path) -> str:
         tensors["buckets"] = np.ascontiguousarray(vectors.subwords.buckets, dtype=np.float32)
         meta["subwords"] = {"shortest": vectors.subwords.shortest, "longest": vectors.subwords.longest}
     with files.new_directory(path) as folder:
-        with files.usual_mode(folder / TENSORS):
-            save_file(tensors, folder / TENSORS)
+        with files.set_apart(folder / TENSORS) as file:
+            save_file(tensors, file)
         _write_words(vectors.words, folder / WORDS)
         meta["digest"] = _digest(folder, meta)
         files.write_json_atomic(folder / META, meta)
