@@ -1,16 +1,16 @@
-"""Tensors to a safetensors file, with an error that a user can mend when the disk refuses."""
+"""Tensors to a safetensors file and from one, with errors that a user can mend: a full disk, a weight of NaN."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from frostline.errors import TrainingError
+from frostline.errors import ModelFileError, TrainingError
 from frostline.files import usual_mode
 
 
@@ -25,3 +25,28 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping
         raise TrainingError(
             f"The weights can't be written: {reason}", where=str(path), fix="Is the disk full, or the folder read-only?"
         ) from error
+
+
+def check_finite(weights: Iterable[tuple[str, Tensor]], path: Path) -> None:
+    """Refuse weights that hold NaN or an infinite number: all that they touch would be no number either.
+
+    A sum is finite where each number is, unless very many are huge; it takes a tenth of the time of a look at each.
+
+    Args:
+        weights: by name, floating point.
+        path: the file that they come from.
+    Raises:
+        ModelFileError: names the first tensor that does.
+    """
+    for name, values in weights:
+        numbers = values.detach()
+        if numbers.sum().isfinite():
+            continue
+        bad = numbers[~numbers.isfinite()]
+        if bad.numel():
+            what = "NaN" if bad[0].isnan() else "an infinite number"
+            raise ModelFileError(
+                f"The tensor '{name}' holds {what}, in {bad.numel()} of {numbers.numel()} places.",
+                where=str(path),
+                fix="Copy or fetch the file again; if it was saved so, its training had gone wrong before.",
+            )
