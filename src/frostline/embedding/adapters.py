@@ -62,7 +62,7 @@ def adapter_settings(given: Mapping[str, Any] | None) -> AdapterSettings | None:
     for key, good in faults.items():
         if not good:
             raise ConfigError(
-                f"The {key} of an adapter is {given.get(key)!r}.",
+                f"An adapter's {key} can't be {given[key]!r}." if key in given else f"An adapter needs {key}.",
                 where=f"adapter.{key}",
                 fix='Write for example {"rank": 8, "alpha": 16, "targets": ["query", "value"], "dropout": 0.0}.',
             )
