@@ -97,6 +97,12 @@ def test_the_setter_writes_a_likeness_and_the_pieces_can_be_read(pipeline: Pipel
         assert min(norms) > 0
 
 
+def test_pieces_are_shown_as_the_text_has_them(pipeline: Pipeline, names: dict[str, Any]) -> None:
+    doc = pipeline(Doc.from_words(["the", "dogs", "walked"]))
+
+    assert names["pieces_as_written"](pipeline, doc) == ["the", "dog", "s", "walk", "ed"]
+
+
 def test_the_page_names_every_layout_that_the_tests_know() -> None:
     rows = dict(re.findall(r"^\| (packed|padded|equal): [^|]*\| ([^|]*)", PAGE.read_text(encoding="utf-8"), re.M))
     written = {
