@@ -246,7 +246,22 @@ def test_a_word_that_is_like_a_right_one_is_told_which(
     with pytest.raises(ConfigError) as error:
         fill_config(load_config(config_file, {path: value}))
 
-    assert error.value.fix == (f"Did you mean '{meant}'?" if meant else None)
+    assert error.value.fix == (f"Did you mean '{meant}'?" if meant else 'Leave it out for the default, "a".')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fix"),
+    [("max_epochs = 2", "max_epochs = -1", "'max_epochs' means: 0: no limit."),
+     ("max_epochs = 2", 'on_out_of_memory = "thirds"', "'on_out_of_memory' means: \"halve\" tries the step again "
+      "in batches of half the docs, which is a matter of luck.")],
+)  # fmt: skip
+def test_a_value_of_the_wrong_kind_is_told_what_it_is_for(config_file: Path, old: str, new: str, fix: str) -> None:
+    config_file.write_text(config_file.read_text().replace(old, new))
+
+    with pytest.raises(ConfigError) as caught:
+        fill_config(load_config(config_file))
+
+    assert caught.value.fix == fix
 
 
 def test_the_example_configs_load_and_differ_in_what_they_say() -> None:

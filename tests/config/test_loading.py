@@ -227,6 +227,10 @@ def test_an_override_has_the_type_of_what_it_overrides(
     assert type(found) is type(value)
 
 
+NEW_COMPONENT = (
+    "A new component belongs into a file: write [components.second] there, and [extends] with base = \"…\" to lay it "
+    "over this config."
+)
 UNKNOWN = [
     ("training.max_epoch", "Did you mean 'training.max_epochs'?"),
     ("trainig.max_epochs", "Did you mean 'training.max_epochs'?"),
@@ -235,6 +239,8 @@ UNKNOWN = [
     ("training.max_epochs.x", "Set --training.max_epochs itself."),
     ("corpora.tran.path", "Did you mean 'corpora.train.path'?"),
     ("system.sed", "Did you mean 'system.seed'?"),
+    ("components.second", NEW_COMPONENT),
+    ("components.second.model.width", NEW_COMPONENT),
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from frostline.embedding.encoder import Encoder
@@ -124,6 +125,32 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelFileError, match=r"layer\.2"):
         Encoder.from_folder(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("number", "said"), [("nan", "NaN"), ("inf", "an infinite number"), ("-inf", "an infinite")])
+def test_weights_that_are_no_numbers_are_refused_by_the_name_of_their_tensor(
+    tmp_path: Path, number: str, said: str
+) -> None:
+    save_encoder(tiny_encoder(), tmp_path / "a")
+    file = tmp_path / "a" / "model.safetensors"
+    weights = load_file(file)
+    weights["encoder.layer.1.output.dense.weight"][0, 3] = float(number)
+    save_file(weights, file, metadata={"format": "pt"})
+
+    name = r"encoder\.layer\.1\.output\.dense\.weight"
+    with pytest.raises(ModelFileError, match=f"'{name}' holds {said}.* in 1 of") as told:
+        Encoder.from_folder(tmp_path / "a")
+    assert told.value.where == str(file)
+    assert told.value.fix
+
+
+def test_huge_weights_are_numbers(tmp_path: Path) -> None:
+    encoder = tiny_encoder()
+    with torch.no_grad():
+        encoder.model.encoder.layer[0].output.dense.weight.fill_(1e38)  # finite, but their sum is not
+    save_encoder(encoder, tmp_path / "a")
+
+    assert Encoder.from_folder(tmp_path / "a").digest() == encoder.digest()
 
 
 def test_settings_reach_the_model_and_the_tokenizer(tmp_path: Path) -> None:

@@ -131,3 +131,21 @@ def test_a_fault_in_a_declaration_is_named_with_its_mend(declared: dict[str, str
     assert fix in str(error.value.fix)
     assert error.value.where is not None
     assert error.value.where.startswith("pipeline.modes")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fix"),
+    [("net.encoder.LayerNorm.*", "'net.encoder' has layer, rel_embeddings."),
+     ("net.encoder.layr.0.*", "Did you mean 'net.encoder.layer.0.*'?"), ("nat.encodr", "Did you mean 'net.encoder'?"),
+     ("net.encoder.layer.12", "'net.encoder.layer' has 0, 1."),
+     ("net.encoder.layer.0.x", "'net.encoder.layer.0' has no parts."),
+     ("other.*", "The pipeline has net."), ("net.encoder.*.layer", "Did you mean 'net.encoder.layer'?")],
+)  # fmt: skip
+def test_the_module_told_for_a_pattern_is_never_one_that_holds_more_than_was_meant(pattern: str, fix: str) -> None:
+    layers = nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)])
+    encoder = nn.ModuleDict({"layer": layers, "rel_embeddings": nn.Linear(1, 1)})
+
+    with pytest.raises(ConfigError) as told:
+        modes.declare({"net": nn.ModuleDict({"encoder": encoder})}, {pattern: "frozen"})
+
+    assert told.value.fix == fix

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import frostline
 from frostline.config import Config
+from frostline.embedding.adapters import adapter_settings
 from frostline.errors import ConfigError, ModelFileError
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
@@ -187,6 +188,13 @@ def test_settings_of_an_adapter_that_make_no_sense_are_refused(
 
     assert error.value.where == f"components.transformer.model.adapter.{where}"
     assert error.value.fix
+
+
+def test_an_adapter_without_targets_is_told_that_it_needs_some() -> None:
+    with pytest.raises(ConfigError) as error:
+        adapter_settings({"rank": 2})
+
+    assert error.value.message == "An adapter needs targets."
 
 
 def test_without_peft_the_message_says_how_to_get_it(encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -374,7 +374,14 @@ def test_an_added_label_is_learnt(encoder: Path) -> None:
      ("tagger", "FW", "from 'FW': it is no list"), ("morphologizer", {"upos": "AUX"}, "from 'AUX': it is no list"),
      ("morphologizer", "AUX", "open which labels"), ("tagger", [""], "labels of xpos that are empty"),
      ("morphologizer", {"upos": ["X"], "feats": ["A=B", "A=B"]}, "'A=B' of feats is given twice"),
-     ("tagger", ["\ud800"], "it is no text"), ("tagger", {3: ["X"]}, "new labels of 3")],
+     ("tagger", ["\ud800"], "it is no text"), ("tagger", {3: ["X"]}, "new labels of 3"),
+     ("tagger", ["a\tb"], r"such as 'a\\tb'. A line of CoNLL-U can't hold"), ("tagger", ["a\n"], "line break"),
+     ("tagger", ["a b"], "xpos can't hold white space"), ("tagger", ["_"], "'_' says that there is no label"),
+     ("morphologizer", {"feats": ["Foo"]}, "FEATS has 'Foo', which is no feature"),
+     ("morphologizer", {"feats": ["A=b|Foo="]}, "FEATS has 'Foo=', which is no feature"),
+     ("morphologizer", {"feats": ["=x"]}, "FEATS has '=x'"), ("morphologizer", {"feats": [" "]}, "white space"),
+     ("morphologizer", {"feats": ["_"]}, "no label"), ("morphologizer", {"feats": ["A=b|A=c"]}, "feature 'A' twice"),
+     ("morphologizer", {"feats": ["B=x|A=y"]}, "not in the order of their names")],
 )  # fmt: skip
 def test_labels_that_can_not_be_added_are_refused(encoder: Path, name: str, labels: Any, message: str) -> None:
     pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs())
@@ -384,6 +391,27 @@ def test_labels_that_can_not_be_added_are_refused(encoder: Path, name: str, labe
         pipeline.add_labels(name, labels)
 
     assert bytes_of(pipeline) == before
+
+
+def test_labels_as_corpora_have_them_can_be_added(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs())
+    odd = ["-LRB-", "``", "''", "$", "HYPH", "N__N", "V|Sing=3", "ne-pas", "Ncmsn---", "<root>", "#", "ⵣ"]
+    feats = ["Abbr=Yes|Number[psor]=Plur|NumType=Card", "Case=Acc,Nom|Typo=Yes", "ExtPos=ADV"]
+
+    pipeline.add_labels("tagger", odd)
+    pipeline.add_labels("morphologizer", {"feats": feats})
+
+    assert pipeline.components["tagger"].labels["xpos"][-len(odd) :] == tuple(odd)
+    assert pipeline.components["morphologizer"].labels["feats"][-len(feats) :] == tuple(feats)
+
+
+def test_the_order_of_features_that_a_label_should_have_is_told(encoder: Path) -> None:
+    pipeline = make_pipeline(make_config(encoder, ["listener", "listener"]), make_docs())
+
+    with pytest.raises(UsageError) as told:
+        pipeline.add_labels("morphologizer", {"feats": ["VerbForm=Fin|number=Sing|Mood=Ind"]})
+
+    assert told.value.fix == "Write Mood=Ind|number=Sing|VerbForm=Fin."
 
 
 def test_a_word_without_features_is_a_label_that_can_be_added_and_loaded(encoder: Path, tmp_path: Path) -> None:

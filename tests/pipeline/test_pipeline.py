@@ -284,6 +284,19 @@ def test_a_broken_model_folder_says_what_is_wrong_and_where(encoder: Path, tmp_p
     assert error.value.fix is not None
 
 
+def test_a_models_weight_that_is_no_number_is_named_with_its_file(encoder: Path, tmp_path: Path) -> None:
+    pipeline = trained(encoder, "listener")
+    pipeline.config = Config(pipeline.config)
+    with torch.no_grad():
+        pipeline.parameters.named_values["tagger/output.bias"][1] = float("nan")
+    pipeline.to_disk(tmp_path / "model")
+
+    with pytest.raises(ModelFileError, match=r"'output\.bias' holds NaN, in 1 of ") as error:
+        frostline.load(tmp_path / "model")
+
+    assert error.value.where == str(tmp_path / "model" / "tagger" / "weights.safetensors")
+
+
 def test_a_reader_of_docs_needs_a_publisher_that_writes_to_them(encoder: Path) -> None:
     config = make_config(encoder, ["annotating"])
     config["training"]["annotating_components"] = []

@@ -18,7 +18,7 @@ from frostline.cli.main import run as run_cli
 from frostline.config import Config
 from frostline.embedding.distilled_vectors import vectors_from_transformer
 from frostline.embedding.static_vectors import static_vectors_in
-from frostline.errors import ModelFileError, UsageError
+from frostline.errors import ConfigError, ModelFileError, UsageError
 from frostline.layers.randomness import Clock
 from frostline.pipeline.pipeline import Pipeline
 from frostline.tokens import Doc
@@ -187,6 +187,13 @@ def test_words_without_a_piece_get_no_vector_from_a_transformer(tmp_path: Path) 
     assert vectors.have([" ", "the"]).tolist() == [False, True]
     with pytest.raises(UsageError, match="makes no piece"):
         vectors_from_transformer(source, [" "])
+
+
+def test_a_layer_that_a_transformer_lacks_is_the_fault_of_the_option(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Layer 9 is asked for") as caught:
+        vectors_from_transformer(make_encoder(tmp_path / "encoder"), ["the"], layer=9)
+
+    assert caught.value.where == "--layer"
 
 
 def test_the_documented_classifier_classifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

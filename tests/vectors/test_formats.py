@@ -252,10 +252,14 @@ def faulty(name: str, folder: Path) -> tuple[Path, str]:
     if name == "picture":
         file.write_bytes(b"\x89PNG\r\n\x1a\n")
         return file, str(file)
+    if name == "empty":
+        file.touch()
+        return file, str(file)
     return folder / "none.vec", str(folder / "none.vec")
 
 
 FAULTS = ("width", "number", "nan", "counts only", "cut", "cut fasttext", "quantised", "version", "picture", "missing")
+FAULTS += ("empty",)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -29,7 +29,8 @@ class Growing(Protocol):
         Returns:
             How the parameters changed, for `ParameterStore.refresh`.
         Raises:
-            UsageError: an unknown column, or a label that is no text or that it has already; nothing has changed then.
+            UsageError: an unknown column, or a label that is no text, that CoNLL-U can't hold or that it has already;
+                nothing has changed then.
         """
 
     def probabilities(self, docs: Sequence[Doc]) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from frostline.errors import ConfigError, ModelFileError, UsageError, did_you_me
 from frostline.layers import token_head
 from frostline.layers.resizing import Changes
 from frostline.tokens import Doc, Example, StringColumn
+from frostline.tokens.conllu_values import fault_of_label
 from frostline.tokens.surrogates import half_character
 
 _MISSING = -1
@@ -117,6 +118,9 @@ class TokenClassifier:
             if not label and column not in _MAY_BE_EMPTY:
                 fix = f"An empty label means 'has none', which {' and '.join(_MAY_BE_EMPTY)} can say; give it a name."
                 raise UsageError(f"{subject} that are empty.", fix=fix)
+            fault = fault_of_label(column, label) if label else None
+            if fault is not None:
+                raise UsageError(f"{subject} such as {label!r}. {fault[0]}", fix=fault[1])
             if label in self._numbers[column]:
                 raise UsageError(f"'{self.name}' knows the label '{label}' of {column} already.",
                                  fix="Add labels that it does not have.")  # fmt: skip

@@ -127,6 +127,8 @@ def call_arguments(
             keywords[setting.name], message = checked(given[setting.name], setting.annotation)
             if message:
                 fix = near_choice(given[setting.name], setting.annotation)
+                if fix is None and setting.fillable:
+                    fix = f"Leave it out for the default, {shown(setting.default)}."
                 faults.append(Fault(path=join(path, setting.name), message=message, fix=fix))
         elif setting.required and setting.name not in taken and POSITIONAL not in given:
             faults.append(

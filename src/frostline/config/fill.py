@@ -101,7 +101,8 @@ class _Filler:
             return self._block_field(value, kinds, path)
         fault = checked(value, annotation)[1]
         if fault:
-            self._fault(path, fault, near_choice(value, annotation))
+            meaning = f"'{path.rpartition('.')[2]}' means: {field.description}." if field.description else None
+            self._fault(path, fault, near_choice(value, annotation) or meaning)
             return value
         return self.values(value, path)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from frostline import files
 from frostline.errors import ConfigError, ModelFileError, did_you_mean
-from frostline.layers.tensor_files import save_tensors
+from frostline.layers.tensor_files import check_finite, save_tensors
 
 ADAPTER = "adapter"  # folder beside the encoder's weights
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -62,7 +62,7 @@ def adapter_settings(given: Mapping[str, Any] | None) -> AdapterSettings | None:
     for key, good in faults.items():
         if not good:
             raise ConfigError(
-                f"The {key} of an adapter is {given.get(key)!r}.",
+                f"An adapter's {key} can't be {given[key]!r}." if key in given else f"An adapter needs {key}.",
                 where=f"adapter.{key}",
                 fix='Write for example {"rank": 8, "alpha": 16, "targets": ["query", "value"], "dropout": 0.0}.',
             )
@@ -143,6 +143,7 @@ def load_adapters(model: nn.Module, settings: AdapterSettings, folder: Path) -> 
     shapes = {_peft_name(name): tuple(values.shape) for name, values in wanted.items()}
     if shapes != {name: tuple(values.shape) for name, values in weights.items()}:
         raise ModelFileError("The adapters are not those that the config describes.", where=str(folder), fix=_AGAIN)
+    check_finite(weights.items(), folder / WEIGHTS)
     with torch.no_grad():
         for name, values in wanted.items():
             values.copy_(weights[_peft_name(name)])

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from frostline.embedding.embedders import check_layer
 from frostline.embedding.pooling import pool
 from frostline.embedding.transformer import Transformer, TransformerSettings
 from frostline.errors import ModelFileError, UsageError
@@ -43,6 +44,7 @@ def vectors_from_transformer(
     )  # fmt: skip
     transformer = Transformer(settings=settings, layers=(layer,), device=device)
     transformer.load(encoder_folder(source))
+    check_layer(layer, transformer.n_hidden_states, where="--layer")
     distinct = tuple(dict.fromkeys(words))
     table = np.empty((len(distinct), transformer.width), dtype=np.float32)
     has_pieces = np.zeros(len(distinct), dtype=np.bool_)

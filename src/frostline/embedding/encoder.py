@@ -28,10 +28,10 @@ from frostline.embedding.layouts import layout_of, shape_of
 from frostline.embedding.low_precision import GradientScale, LowPrecisionCopy
 from frostline.embedding.packed import inputs_of_row
 from frostline.embedding.pieces import Pieces, Tokenizer
-from frostline.embedding.precisions import PRECISIONS
+from frostline.embedding.precisions import PRECISIONS, nearest_precision
 from frostline.embedding.readings import Sums, average
 from frostline.embedding.windows import Windows
-from frostline.errors import ConfigError, did_you_mean
+from frostline.errors import ConfigError
 from frostline.layers.dropout import use_fast_dropout
 from frostline.layers.modes import running
 
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         if precision not in PRECISIONS:
-            raise ConfigError(f"'{precision}' is no precision.", fix=did_you_mean(precision, PRECISIONS))
+            raise ConfigError(f"'{precision}' is no precision.", fix=nearest_precision(precision))
         bound_kernel_caches()
         self.model = model.float()
         self.special = SpecialTokens.of(tokenizer)

@@ -22,12 +22,13 @@ from frostline import files
 from frostline.digest import canonical_json
 from frostline.embedding.adapters import ADAPTER, AdapterSettings, save_adapters, without_adapters
 from frostline.errors import ConfigError, ModelFileError, TrainingError, did_you_mean
-from frostline.layers.tensor_files import save_tensors
+from frostline.layers.tensor_files import check_finite, save_tensors
 
 if TYPE_CHECKING:
     from frostline.embedding.encoder import Encoder
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+SHARDS = f"{WEIGHTS}.index.json"  # what says which of several files holds which weights
 # What a config says about its own origin, and not about the numbers.
 _VOLATILE = frozenset({"_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype",
                        "is_local", "local_files_only", "tokenizer_file", "use_cache"})  # fmt: skip
@@ -43,7 +44,7 @@ def load_encoder_files(
         tokenizer_settings: handed to the tokenizer.
     Raises:
         ConfigError: the encoder knows no such setting.
-        ModelFileError: a file is missing or can't be read, or weights are missing in it.
+        ModelFileError: a file is missing or can't be read, or weights are missing in it or no finite numbers.
     """
     folder = Path(folder)
     config = read_config(folder, transformer_settings)
@@ -67,7 +68,11 @@ def load_encoder_files(
         )
     if not tokenizer.is_fast:
         raise ModelFileError("The tokenizer has no fast version.", where=str(folder), fix="Choose another encoder.")
-    return _encoder_alone(model).eval(), tokenizer
+    model = _encoder_alone(model).eval()
+    file = folder / WEIGHTS
+    # Buffers may hold -inf, as masks of attention do.
+    check_finite(model.named_parameters(), file if file.is_file() else folder / SHARDS)
+    return model, tokenizer
 
 
 def read_config(folder: Path, transformer_settings: Mapping[str, Any]) -> Any:
@@ -176,7 +181,7 @@ _FETCH_AGAIN = "Fetch it again; it must hold config.json, tokenizer.json and mod
 def _check_files(folder: Path) -> None:
     if not folder.is_dir():
         raise ModelFileError(f"The folder '{folder}' does not exist.", where=str(folder), fix=_FETCH_AGAIN)
-    has_shards = (folder / f"{WEIGHTS}.index.json").is_file()
+    has_shards = (folder / SHARDS).is_file()
     absent = [name for name in (CONFIG, TOKENIZER, WEIGHTS) if not (folder / name).is_file()]
     if has_shards and WEIGHTS in absent:
         absent.remove(WEIGHTS)

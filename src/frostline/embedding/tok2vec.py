@@ -21,8 +21,8 @@ from frostline.embedding.activations import Activations
 from frostline.embedding.embedders import EMBEDDER, forward, numbers_of
 from frostline.embedding.kernel_caches import bound_kernel_caches
 from frostline.embedding.maxout_window import Sequences
-from frostline.embedding.precisions import PRECISIONS
-from frostline.errors import ConfigError, did_you_mean
+from frostline.embedding.precisions import PRECISIONS, nearest_precision
+from frostline.errors import ConfigError
 from frostline.layers.graph import module_tree, per_token, run
 from frostline.layers.modes import is_frozen, running
 from frostline.tokens import Doc
@@ -160,7 +160,7 @@ def build_tok2vec(
     precision: "float32", "bf16" or "float16", of the matrix products; parameters and outputs are float32.
     """
     if precision not in PRECISIONS:
-        fix = did_you_mean(precision, PRECISIONS)
+        fix = nearest_precision(precision)
         raise ConfigError(f"'{precision}' is no precision.", where="precision", fix=fix)
     widths = [part.attrs.get("width") for part in (embed, encode)]
     if None not in widths and widths[0] != widths[1]:

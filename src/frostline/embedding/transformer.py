@@ -31,11 +31,11 @@ from frostline.embedding.encoder import Encoder
 from frostline.embedding.hub import save_encoder
 from frostline.embedding.lookup import look_up
 from frostline.embedding.pieces import Pieces, PieceTable
-from frostline.embedding.precisions import PRECISIONS
+from frostline.embedding.precisions import PRECISIONS, nearest_precision
 from frostline.embedding.store import STORAGES, ActivationStore, activation_key, round_as_stored
 from frostline.embedding.window_getters import Strided, WindowGetter, check_lengths, spans_of
 from frostline.embedding.windows import Windows, plan_windows, windows_of_spans
-from frostline.errors import ConfigError, did_you_mean
+from frostline.errors import ConfigError
 from frostline.layers.modes import stands_still
 from frostline.layers.parameters import STAGE_ATTRIBUTE
 from frostline.tokens import Doc
@@ -353,7 +353,7 @@ def build_transformer(
                           where="max_batch_pieces", fix=fix)  # fmt: skip
     for key, name, names in (("precision", precision, PRECISIONS), ("storage", storage, STORAGES)):
         if name not in names:
-            raise ConfigError(f"'{name}' is no {key}.", where=key, fix=did_you_mean(name, names))
+            raise ConfigError(f"'{name}' is no {key}.", where=key, fix=nearest_precision(name))
     settings = TransformerSettings(
         source=source,
         precision=precision,

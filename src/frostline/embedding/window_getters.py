@@ -78,17 +78,22 @@ def build_sentences(*, missing: Literal["fail", "whole"] = "fail") -> WindowGett
     missing: what happens to a doc without sentences: "fail", or "whole" to read it as one.
     """
 
-    def sentences(docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
-        for number, doc in enumerate(docs):
-            if missing == "fail" and doc.sent_starts is None and len(doc):
-                raise TrainingError(
-                    f"The transformer reads sentences, but nobody has marked any in {_called(doc, number)}.",
-                    fix="Put a component that finds sentences before the transformer, and name it in "
-                    'training.annotating_components; or set missing = "whole".',
-                )
-        return [doc.sentences() for doc in docs]
+    if missing == "fail":
+        return sentences_of
+    return lambda docs: [doc.sentences() for doc in docs]
 
-    return sentences
+
+def sentences_of(docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
+    """(start, end) of each doc's sentences, in tokens; TrainingError where nobody has marked any in one of them."""
+    for number, doc in enumerate(docs):
+        if doc.sent_starts is None and len(doc):
+            raise TrainingError(
+                f"The transformer reads sentences, but nobody has marked any in {_called(doc, number)}.",
+                fix="Put a component that marks them before the transformer, and name it in training."
+                "annotating_components (docs/transformers.md has one that goes by rules); or let such docs be read "
+                'whole: @windows = "frostline.sentences.v1" with missing = "whole".',
+            )
+    return [doc.sentences() for doc in docs]
 
 
 @registry.windows("frostline.strided_tokens.v1")

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from frostline.errors import ConfigError, did_you_mean
+from frostline.errors import ConfigError, did_you_mean, nearest
 
 _MODE_ATTRIBUTE = "frostline_mode"
 _KEEPS_STATISTICS = (nn.modules.batchnorm._NormBase,)  # batch and instance norms
@@ -89,13 +89,33 @@ def declare(modules: Mapping[str, nn.Module], modes: Mapping[str, str]) -> None:
 def check_pattern(pattern: str, names: Sequence[str]) -> None:
     """Raise ConfigError where a pattern matches none of these modules."""
     if not any(_matches(name, pattern) for name in names):
-        meant = pattern.rstrip(".*")
-        depth = max(1, meant.count("."))
         raise ConfigError(
             f"The pattern '{pattern}' matches no module of the pipeline.",
             where=f"pipeline.modes.{pattern}",
-            fix=did_you_mean(meant, [name for name in names if name.count(".") <= depth]),
+            fix=_nearest_module(pattern, names),
         )
+
+
+def _nearest_module(pattern: str, names: Sequence[str]) -> str:
+    """The pattern with its misspelt parts put right, else what the last module on its way has.
+
+    Part by part: the nearest of all names may be a module that holds far more than was meant.
+    """
+    meant = pattern.rstrip(".*")
+    if any(sign in meant for sign in "*?["):
+        return did_you_mean(meant, [name for name in names if name.count(".") <= max(1, meant.count("."))])
+    roots = [name for name in names if name.rpartition(".")[0] not in names]
+    reached = next((root for root in roots if meant.startswith(f"{root}.")), "")
+    for part in meant[len(reached) :].lstrip(".").split("."):
+        inside = [name for name in names if name.rpartition(".")[0] == reached] if reached else roots
+        parts = [name[len(reached) :].lstrip(".") for name in inside]
+        near = part if part in parts else None if part.isdigit() else nearest(part, parts)
+        if near is None:
+            shown = ", ".join(parts[:20]) + (f" and {len(parts) - 20} more" if len(parts) > 20 else "")
+            owner = f"'{reached}'" if reached else "The pipeline"
+            return f"{owner} has {shown or 'no parts'}."
+        reached = inside[parts.index(near)]
+    return f"Did you mean '{reached}{'.*' if pattern.endswith('.*') else ''}'?"
 
 
 def _declare_tree(component: str, module: nn.Module, modes: Mapping[str, Mode]) -> None:

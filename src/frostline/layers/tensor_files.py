@@ -1,10 +1,10 @@
-"""Tensors to a safetensors file, with an error that a user can mend when the disk refuses; their bytes, checksummed."""
+"""Tensors to a safetensors file and from one, with errors that a user can mend; their bytes, checksummed."""
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, uint8
 
 from frostline.digest import canonical_json
-from frostline.errors import TrainingError
+from frostline.errors import ModelFileError, TrainingError
 from frostline.files import set_apart
 
 
@@ -42,3 +42,28 @@ def byte_view(values: Tensor) -> memoryview:
     """The bytes of a contiguous tensor, without a copy; little-endian, as every platform that torch runs on is."""
     view: memoryview = values.reshape(-1).view(uint8).numpy().data
     return view
+
+
+def check_finite(weights: Iterable[tuple[str, Tensor]], path: Path) -> None:
+    """Refuse weights that hold NaN or an infinite number: all that they touch would be no number either.
+
+    A sum is finite where each number is, unless very many are huge; it takes a tenth of the time of a look at each.
+
+    Args:
+        weights: by name, floating point.
+        path: the file that they come from.
+    Raises:
+        ModelFileError: names the first tensor that does.
+    """
+    for name, values in weights:
+        numbers = values.detach()
+        if numbers.sum().isfinite():
+            continue
+        bad = numbers[~numbers.isfinite()]
+        if bad.numel():
+            what = "NaN" if bad[0].isnan() else "an infinite number"
+            raise ModelFileError(
+                f"The tensor '{name}' holds {what}, in {bad.numel()} of {numbers.numel()} places.",
+                where=str(path),
+                fix="Copy or fetch the file again; if it was saved so, its training had gone wrong before.",
+            )

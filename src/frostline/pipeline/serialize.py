@@ -27,7 +27,7 @@ from frostline.config import load_config
 from frostline.console import way_out
 from frostline.embedding import embedders
 from frostline.errors import ModelFileError, TrainingError
-from frostline.layers.tensor_files import save_tensors
+from frostline.layers.tensor_files import check_finite, save_tensors
 from frostline.pipeline import vectors
 from frostline.pipeline.pipeline import Pipeline
 from frostline.pipeline.wiring import assemble, embedding_width, finish, models_of, named_embedders
@@ -143,6 +143,7 @@ def _load_weights(pipeline: Pipeline, name: str, file: Path) -> None:
         weights = load_file(file, device="cpu")
     except Exception as error:  # safetensors raises its own and plain errors for a broken file
         raise ModelFileError(f"The weights of '{name}' can't be read: {error}", where=str(file), fix=_AGAIN) from error
+    check_finite(weights.items(), file)
     with torch.no_grad():
         for key, values in wanted.items():
             if key not in weights or weights[key].shape != values.shape:

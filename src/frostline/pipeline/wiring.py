@@ -142,11 +142,16 @@ def readings_in(model: Model) -> Iterator[Reading]:
 
 
 def embedding_width(model: Model) -> int:
-    """The width of the embedding that a component's model reads; its encoder must be loaded."""
+    """The width of the embedding that a component's model reads; its encoder must be loaded.
+
+    0 for a single layer that reads none: that of rules, which learn nothing.
+    """
     for reading in readings_in(model):
         return reading.source.embedder.width + feature_width_of(model)
     for embedder in embedders_in(model):
         return embedder.width + feature_width_of(model)
+    if not model.layers:
+        return 0
     raise ConfigError(
         "A component's model has no embedding.",
         fix="Give it a frostline.Listener.v1, frostline.Annotations.v1 or frostline.Independent.v1 as 'embedding'.",

@@ -55,7 +55,7 @@ def detect_format(path: Path) -> str:
     """One of FORMATS but "auto".
 
     Raises:
-        CorpusError: nothing fits.
+        CorpusError: nothing fits, or the file is empty.
     """
     if path.is_dir() and (path / META).is_file():
         return "frostline"
@@ -66,6 +66,8 @@ def detect_format(path: Path) -> str:
     if path.is_file():
         with path.open("rb") as stream:
             start = stream.read(_PEEK_BYTES)
+        if not start:
+            raise CorpusError("The file is empty.", where=str(path), fix="Fetch or write it again.")
         if len(start) >= 4 and struct.unpack("<i", start[:4])[0] == FASTTEXT_MAGIC:
             return "fasttext"
         if looks_like_text(start if len(start) == _PEEK_BYTES else start + b"\n"):

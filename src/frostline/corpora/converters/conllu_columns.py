@@ -6,11 +6,10 @@ can be kept as it is, though UD would not have it, is a warning. Lines and sente
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from frostline.corpora.converters.faults import Faults
+from frostline.tokens.conllu_values import CONTROL, SPACE, fault_of_feats
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 UPOS, FEATS = 3, 5
@@ -20,9 +19,6 @@ UD_TAGS = frozenset((
     "SYM", "VERB", "X",
 ))  # fmt: skip
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # not those above 127, which web texts have from old encodings
-_SPACE = re.compile(r"[^\S\t]")
-
 
 def check_columns(columns: Sequence[str], number: int, faults: Faults) -> None:
     """Note the first fault of a line.
@@ -31,16 +27,16 @@ def check_columns(columns: Sequence[str], number: int, faults: Faults) -> None:
         columns: all ten.
         number: of the line in the file.
     """
-    control = _CONTROL.search("\t".join(columns))
+    control = CONTROL.search("\t".join(columns))
     if control:
-        where = next(name for name, value in zip(COLUMNS, columns, strict=True) if _CONTROL.search(value))
+        where = next(name for name, value in zip(COLUMNS, columns, strict=True) if CONTROL.search(value))
         faults.add(number, f"There is a control character U+{ord(control[0]):04X} in {where}.", "Remove it.")
-    elif _SPACE.search("\t".join(columns[WITHOUT_SPACE])):
+    elif SPACE.search("\t".join(columns[WITHOUT_SPACE])):
         name, value = next(pair for pair in zip(COLUMNS[WITHOUT_SPACE], columns[WITHOUT_SPACE], strict=True)
-                           if _SPACE.search(pair[1]))  # fmt: skip
+                           if SPACE.search(pair[1]))  # fmt: skip
         faults.add(number, f"{name} is '{value}', with white space.",
                    "Only FORM, LEMMA and MISC may hold spaces; columns are separated by tabs.")  # fmt: skip
-    elif fault := _fault_of_feats(columns[FEATS]):
+    elif fault := fault_of_feats(columns[FEATS]):
         faults.add(number, *fault)
 
 
@@ -48,20 +44,3 @@ def check_tag(upos: str, number: int, faults: Faults) -> None:
     """Warn of a part of speech that UD does not have; a tag set of one's own is learnt like any other."""
     if upos != "_" and upos not in UD_TAGS:
         faults.warn(number, "upos", f"'{upos}' is none of UD's parts of speech.")
-
-
-@lru_cache(maxsize=10_000)
-def _fault_of_feats(feats: str) -> tuple[str, str] | None:
-    if feats == "_":
-        return None
-    seen = set()
-    for item in feats.split("|"):
-        name, _, value = item.partition("=")
-        if not name or not value:
-            return (f"FEATS has '{item}', which is no feature.",
-                    "Write Name=Value, with '|' between features, such as Case=Nom|Number=Sing; '_' for none.")
-        if name in seen:
-            return (f"FEATS has the feature '{name}' twice.",
-                    f"Write it once; several values have commas between them, such as {name}=A,B.")
-        seen.add(name)
-    return None
