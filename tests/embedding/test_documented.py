@@ -12,9 +12,12 @@ import torch
 import frostline
 from frostline.cli.main import run
 from frostline.config import Config
+from frostline.corpora.store import write_corpus
+from frostline.embedding.store import open_activations
 from frostline.errors import TrainingError
 from frostline.pipeline.pipeline import Pipeline
 from frostline.tokens import Doc
+from frostline.training.embedding import embed_corpora
 from tests.embedding.families import FAMILIES
 from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipeline
 from tests.training.test_checking import filled, folder
@@ -84,6 +87,24 @@ def test_sentences_that_rules_find_are_windows_in_training_and_prediction(folder
     assert doc.xpos is not None
     weights = [pipeline.parameters.named_values["tagger/output.weight"] for pipeline in trained.values()]
     assert not torch.equal(*weights)
+
+
+def test_embedded_docs_are_cut_by_what_the_rules_find_not_by_what_the_corpus_says(
+    names: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    config, docs = with_rules(filled(folder), ["dog"]), make_docs()
+    config["components"]["transformer"]["model"]["windows"] = {"@windows": "with_neighbours.v1"}
+    for doc in docs:
+        doc.sent_starts = [1] * len(doc)
+    write_corpus(docs, tmp_path / "corpus")
+
+    embed_corpora(config, [tmp_path / "corpus"], tmp_path / "embedded")
+
+    pipeline, stored = make_pipeline(config, docs), open_activations(tmp_path / "embedded")
+    bare = [doc.without_annotations() for doc in docs if len(doc)]
+    pipeline.predict(bare, before="transformer")
+    keys = pipeline.publishers["transformer"].embedder.read(bare).keys()
+    assert all(stored.get(key) is not None for key in keys)
 
 
 def test_the_setter_writes_a_likeness_and_the_pieces_can_be_read(pipeline: Pipeline, names: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ class Pipeline:
             raise TypeError("pipe takes several texts or docs; for one, call the pipeline itself")
         docs = (self._doc_of(text) for text in texts)
         for batch in batch_by_words(docs, batch_words):
-            self._annotate(batch, keep_activations)
+            self._annotate(batch, self.order, keep_activations=keep_activations)
             yield from batch
 
     def part(self, name: str) -> Publisher | Component:
@@ -161,9 +161,10 @@ class Pipeline:
                     activations.backward()
         return losses
 
-    def predict(self, docs: Sequence[Doc]) -> None:
-        """Annotate a batch of docs in place, in one piece."""
-        self._annotate(docs, keep_activations=False)
+    def predict(self, docs: Sequence[Doc], *, before: str | None = None) -> None:
+        """Annotate a batch of docs in place, in one piece; with `before`, by the parts that come before this one."""
+        order = self.order if before is None else self.order[: self.order.index(before)]
+        self._annotate(docs, order, keep_activations=False)
 
     def evaluate(self, references: Iterable[Doc], *, batch_words: int = PREDICTION_BATCH_WORDS) -> Scores:
         """Predict on the tokens of annotated docs and compare; streams, so memory does not grow with the docs.
@@ -267,13 +268,13 @@ class Pipeline:
                 return layer.vectors
         return None
 
-    def _annotate(self, docs: Sequence[Doc], keep_activations: bool) -> None:
+    def _annotate(self, docs: Sequence[Doc], order: Sequence[str], *, keep_activations: bool) -> None:
         vectors = self.vectors
         if vectors is not None:
             for doc in docs:
                 doc.vectors = vectors
         with ExitStack() as stack:
-            for name in self.order:
+            for name in order:
                 if name in self.publishers:
                     stack.enter_context(
                         self.publishers[name].publishing(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def embed_corpora(
     Returns:
         How many different docs were stored.
     Raises:
-        ConfigError: there is not just one transformer and none is named. UsageError: there is none of that name, or
+        ConfigError: there is not just one transformer and none is named, or its windows depend on a component whose
+            weights the config does not have. UsageError: there is none of that name, or
             `output` is one of the corpora.
         CorpusError, ModelFileError: a corpus or the encoder is missing or broken.
     """
@@ -54,16 +56,35 @@ def embed_corpora(
         load_encoders(pipeline)
     if threads:
         torch.set_num_threads(threads)
-    opened = [docs_of(pipeline.config, corpus) for corpus in corpora]
-    return embed(_transformer_of(pipeline, publisher), _chained(opened), output, say=say)
+    name, transformer = _transformer_of(pipeline, publisher)
+    docs: Iterable[Doc] = chain.from_iterable(docs_of(pipeline.config, corpus) for corpus in corpora)
+    if transformer.settings.getter is not None:
+        if not isinstance(source, Path):
+            _check_rules(pipeline, name)
+        docs = _as_predicted(pipeline, name, docs)
+    return embed(transformer, docs, output, say=say)
 
 
-def _chained(corpora: Sequence[Any]) -> Iterator[Doc]:
-    for docs in corpora:
-        yield from docs
+def _as_predicted(pipeline: Pipeline, name: str, docs: Iterable[Doc]) -> Iterator[Doc]:
+    """The docs as a run's transformer meets them: a getter of windows may read what components before it predict."""
+    for doc in docs:
+        bare = doc.without_annotations()
+        pipeline.predict([bare], before=name)
+        yield bare
 
 
-def _transformer_of(pipeline: Pipeline, name: str | None) -> Transformer:
+def _check_rules(pipeline: Pipeline, name: str) -> None:
+    """Raise ConfigError where a component before the transformer has weights: a config alone has none for it."""
+    for other in pipeline.order[: pipeline.order.index(name)]:
+        if other in pipeline.components and pipeline.components[other].model.layers:
+            raise ConfigError(
+                f"The windows of '{name}' may depend on what '{other}' predicts; in a config, that is not trained.",
+                where=f"components.{name}.model.windows",
+                fix="Give a model folder in place of the config, or choose windows that need no getter.",
+            )
+
+
+def _transformer_of(pipeline: Pipeline, name: str | None) -> tuple[str, Transformer]:
     found = {key: one.embedder for key, one in pipeline.publishers.items() if isinstance(one.embedder, Transformer)}
     if name is not None and name not in found:
         raise UsageError(
@@ -85,4 +106,4 @@ def _transformer_of(pipeline: Pipeline, name: str | None) -> Transformer:
             where="pipeline.components",
             fix="Name a config whose components read one, such as configs/frozen-listener.cfg.",
         )
-    return found[next(iter(found)) if name is None else name]
+    return next((key, one) for key, one in found.items() if name in (None, key))
