@@ -159,7 +159,7 @@ def test_docs_of_a_pipeline_have_vectors_and_similarities(folder: Path) -> None:
     for one in (doc, doc[0], doc[0:2]):
         with pytest.raises(UsageError, match="numbers can't be compared"):
             one.similarity(narrow)
-        for wrong in ("bread", None, doc.vector):
+        for wrong in ("bread", None, doc.vector, narrow.vectors):
             with pytest.raises(UsageError, match="can be compared with a doc, a span or a token, not with a"):
                 one.similarity(wrong)  # type: ignore[arg-type]
 

@@ -66,7 +66,7 @@ def similarity(one: HasVector, other: HasVector) -> float:
     Raises:
         UsageError: the other is none of these, one of them has no vectors, or theirs are of different widths.
     """
-    if not hasattr(type(other), "vector"):
+    if not isinstance(getattr(type(other), "vector", None), property):  # a table has a method of that name
         raise UsageError(
             f"A {type(one).__name__} can be compared with a doc, a span or a token, not with a {type(other).__name__}.",
             fix="Make a doc of it first: pipeline(text). Two words of a table: vectors.similarity(first, second).",
