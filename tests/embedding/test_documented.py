@@ -14,12 +14,13 @@ from frostline.cli.main import run
 from frostline.config import Config
 from frostline.corpora.store import write_corpus
 from frostline.embedding.store import open_activations
-from frostline.errors import TrainingError
+from frostline.errors import ConfigError, TrainingError
 from frostline.pipeline.pipeline import Pipeline
 from frostline.tokens import Doc
 from frostline.training.embedding import embed_corpora
 from tests.embedding.families import FAMILIES
 from tests.pipeline.tiny import make_config, make_docs, make_encoder, make_pipeline
+from tests.pipeline.tok2vec import tok2vec
 from tests.training.test_checking import filled, folder
 
 __all__ = ["folder"]  # a fixture
@@ -105,6 +106,21 @@ def test_embedded_docs_are_cut_by_what_the_rules_find_not_by_what_the_corpus_say
     pipeline.predict(bare, before="transformer")
     keys = pipeline.publishers["transformer"].embedder.read(bare).keys()
     assert all(stored.get(key) is not None for key in keys)
+
+
+def test_windows_that_may_depend_on_a_component_with_weights_are_not_embedded_by_a_config(
+    names: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    config = filled(folder)
+    config["components"]["transformer"]["model"]["windows"] = {"@windows": "with_neighbours.v1"}
+    config["components"]["first"] = {"factory": "tok2vec", "model": tok2vec()}
+    config["components"]["tagger"]["model"]["embedding"]["publisher"] = "first"
+    config["pipeline"]["components"] = ["first", "tagger", "transformer", "morphologizer"]
+
+    with pytest.raises(ConfigError, match="may depend on what 'tagger' predicts") as caught:
+        embed_corpora(config, [], tmp_path / "embedded")
+
+    assert caught.value.where == "components.transformer.model.windows"
 
 
 def test_the_setter_writes_a_likeness_and_the_pieces_can_be_read(pipeline: Pipeline, names: dict[str, Any]) -> None:
