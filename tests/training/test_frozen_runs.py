@@ -17,7 +17,7 @@ from frostline.embedding.cache import ActivationCache
 from frostline.embedding.embedders import embedder_of, load
 from frostline.embedding.store import open_activations
 from frostline.embedding.transformer import Input, Transformer
-from frostline.errors import ConfigError, UsageError
+from frostline.errors import ConfigError, FrostlineError, UsageError
 from frostline.layers.modes import declare
 from frostline.tokens import Doc
 from frostline.training.embedding import embed_corpora
@@ -244,6 +244,16 @@ def test_a_changed_word_space_or_window_is_another_entry(folder: Path, tmp_path:
     strided = made(folder / "encoder")
 
     assert len(keys | set(overlapping.read(docs).keys()) | set(strided.read(docs).keys())) == 15
+
+
+def test_a_corpus_that_is_missing_is_told_before_another_one_is_embedded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_computed: list[int]
+) -> None:
+    monkeypatch.setattr("frostline.embedding.embed_step.WORDS_AT_ONCE", 1)
+    with pytest.raises(FrostlineError, match="nowhere"):
+        embed_corpora(config_of(folder, {}), [folder / "dev", tmp_path / "nowhere"], tmp_path / "embedded")
+
+    assert not n_computed
 
 
 def test_a_getter_of_windows_is_asked_once_for_a_batch_of_which_a_part_is_kept(folder: Path, tmp_path: Path) -> None:

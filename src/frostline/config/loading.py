@@ -246,16 +246,14 @@ def _make_room(data: dict[str, Any], path: str) -> None:
             node = node.setdefault(part, {}) if isinstance(node, dict) else None
 
 
-_LAY_OVER = '[extends] with base = "…" to lay it over this config'
-
-
 def _unknown_key(data: dict[str, Any], node: dict[str, Any], at: str, rest: list[str]) -> str | None:
     """A way out when a new key can't be set in the section `at`; None when it can, or is there already."""
     key = ".".join(rest)
     if key in node or _is_open(at) or _within_block(data, at):
         return None
     if at == "components" and rest[0] not in node and nearest(rest[0], node) is None:
-        return f"A new component belongs into a file: write [components.{rest[0]}] there, and {_LAY_OVER}."
+        return (f"A new component belongs into a file: write [components.{rest[0]}] there, and [extends] with "
+                'base = "…" to lay it over this config.')  # fmt: skip
     section = section_at(at)
     fields = list(section.model_fields) if section else []
     if at and key in fields:

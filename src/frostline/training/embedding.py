@@ -57,7 +57,8 @@ def embed_corpora(
     if threads:
         torch.set_num_threads(threads)
     name, transformer = _transformer_of(pipeline, publisher)
-    docs: Iterable[Doc] = chain.from_iterable(docs_of(pipeline.config, corpus) for corpus in corpora)
+    opened = [docs_of(pipeline.config, corpus) for corpus in corpora]  # all of them before the long work
+    docs: Iterable[Doc] = chain.from_iterable(opened)
     if transformer.settings.getter is not None:
         if not isinstance(source, Path):
             _check_rules(pipeline, name)
